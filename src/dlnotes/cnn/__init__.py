@@ -1,0 +1,4 @@
+"""Convolutional networks.
+
+One small filter, read everywhere.
+"""

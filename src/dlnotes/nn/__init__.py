@@ -1,0 +1,1 @@
+"""The sections as PyTorch modules, each a drop-in for its namesake in ``torch.nn``."""
