@@ -8,39 +8,42 @@ import torch
 from jaxtyping import Float, Int
 
 from dlnotes.arrays import Array, checked
+from dlnotes.neurons.perceptron import Perceptron, net_input
 from dlnotes.optimization.adam import State, update
 
-
-def layer(inputs: int = 3, hidden: int = 5) -> Weights[Any]:
-    shapes = [(4, inputs, hidden), (4, hidden, hidden), (4, 1, hidden)]
-    return Weights(*map(np.ones, shapes))
-
-
-REST = State(h=np.zeros((2, 5)), c=np.zeros((2, 5)))
+MODEL = Perceptron(W=np.ones((3, 5)), b=np.ones(5))
 
 
 @pytest.mark.parametrize(
-    ("x", "error", "says"),
+    ("X", "error", "says"),
     [
         (
             np.ones((2, 4)),
             ValueError,
-            r"step\(\) got x of shape \(2, 4\), but inputs is 3",
+            r"net_input\(\) got X of shape \(2, 4\), but inputs is 3 in model.W",
         ),
-        (np.ones((7, 3)), ValueError, r"got state.h of shape \(2, 5\), but batch is 7"),
-        (np.ones(3), ValueError, r"got x of shape \(3,\), wants \(batch, inputs\)"),
-        (np.ones((2, 3), int), TypeError, r"wants Float numbers in x, got int64"),
+        (np.ones(3), ValueError, r"got X of shape \(3,\), wants \(batch, inputs\)"),
+        (np.ones((2, 3), int), TypeError, r"wants Float numbers in X, got int64"),
         (
             torch.ones(2, 3),
             TypeError,
-            r"got x from torch, but the first array from numpy",
+            r"got X from torch, but the first array from numpy",
         ),
-        ([[1.0, 2.0, 3.0]], TypeError, r"wants an array for x, got list"),
+        ([[1.0, 2.0, 3.0]], TypeError, r"wants an array for X, got list"),
     ],
 )
-def test_what_does_not_fit_is_named(x: Any, error: type[Exception], says: str) -> None:
+def test_what_does_not_fit_is_named(X: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        step(layer(), x, REST)
+        net_input(MODEL, X)
+
+
+def test_an_argument_is_tied_to_a_field_of_another() -> None:
+    state = State(m=np.zeros(4), v=np.zeros(4), t=0)
+
+    with pytest.raises(
+        ValueError, match=r"got state.m of shape \(4,\), but shape is \(3,\) in theta"
+    ):
+        update(np.zeros(3), np.zeros(3), state)
 
 
 def test_axes_that_stand_for_several_are_compared_whole() -> None:
@@ -57,3 +60,12 @@ def test_axes_that_stand_for_several_are_compared_whole() -> None:
         pair(np.ones((2, 3, 4)), np.ones((2, 9)))
     with pytest.raises(ValueError, match=r"got y of shape \(\), wants \(\*batch, m\)"):
         pair(np.ones(4), np.ones(()))
+
+
+def test_what_is_returned_is_held_to_the_axes_of_what_was_given() -> None:
+    @checked
+    def broken(x: Float[Array, "batch inputs"]) -> Float[Array, "batch"]:
+        return x[0]
+
+    with pytest.raises(ValueError, match=r"got result of shape \(3,\), but batch is 2"):
+        broken(np.ones((2, 3)))

@@ -14,12 +14,14 @@ from typing import Any
 import yaml
 
 from dlnotes.claims import ledger
+from dlnotes.exercises import every
 
 ROOT = Path(__file__).parents[2]
 DOCS, SOURCE, TESTS = ROOT / "docs", ROOT / "src" / "dlnotes", ROOT / "tests"
 
 _TOCTREE = re.compile(r"```\{toctree\}\n(?::[^\n]*\n)*(.*?)```", re.DOTALL)
 _LABEL = re.compile(r"^ *:label: (eq-\S+)$", re.MULTILINE)
+_TEST = re.compile(r"^def test_", re.MULTILINE)
 _CITED = re.compile(r":eq:`(eq-[\w-]+)`")
 
 
@@ -83,9 +85,25 @@ def tests() -> dict[str, list[str]]:
     return dict(found)
 
 
+def engines(section: str) -> dict[str, int]:
+    """Count the tests of a section that each engine takes part in."""
+    counts = dict.fromkeys(("NumPy", "torch", "torch.compile", "JAX"), 0)
+    for node in ast.walk(ast.parse(_read(TESTS / _test_module(section)))):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            fixtures = {argument.arg for argument in node.args.args}
+            for engine in counts if "run" in fixtures else list(counts)[:2]:
+                counts[engine] += bool(fixtures & {"run", "array"})
+    return counts
+
+
+def test_count(section: str) -> int:
+    """Count the tests of a section, a parametrised one once."""
+    return len(_TEST.findall(_read(TESTS / _test_module(section))))
+
+
 def pages(directive: str) -> dict[str, str]:
     """Return the page of each ``{directive} name`` in the book."""
-    fence = re.compile(rf"^`{{3,}}\{{{directive}\}} (\S+)$", re.MULTILINE)
+    fence = re.compile(rf"^[`:]{{3,}}\{{{directive}\}} (\S+)$", re.MULTILINE)
     return {
         name: section
         for section in sections()
@@ -102,9 +120,10 @@ def problems() -> Iterator[str]:
     yield from _differences("erratum", rows["errata"], pages("erratum"))
     yield from _differences("claim", rows["claims"], pages("claim"))
     yield from _differences("experiment", rows["claims"], ledger.experiments())
-    for name, experiment in ledger.experiments().items():
-        if ledger.load(name).digest != ledger.digest(experiment):
-            yield f"the result of {name} is older than its code: run it again"
+    exercises = {each.name for each in every()}
+    yield from _differences("exercise", exercises, pages("exercise"))
+    for name in filter(ledger.stale, ledger.experiments()):
+        yield f"{name} has no result of the present code: nox -s claims"
 
 
 def _differences(
@@ -112,6 +131,11 @@ def _differences(
 ) -> Iterator[str]:
     yield from (f"{kind} {name} is missing" for name in sorted({*wanted} - {*found}))
     yield from (f"{kind} {name} is unknown" for name in sorted({*found} - {*wanted}))
+
+
+def _test_module(section: str) -> Path:
+    chapter, name = section.split("/")
+    return Path(chapter, f"test_{name}.py")
 
 
 def _verified(decorator: ast.expr) -> str:

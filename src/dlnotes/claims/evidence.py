@@ -32,9 +32,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return mean - half, mean + half
 
 
-def above(
-    ours: Sequence[float], theirs: Sequence[float], margin: float = 0.0
-) -> bool:
+def above(ours: Sequence[float], theirs: Sequence[float], margin: float = 0.0) -> bool:
     """Tell whether the paired difference lies wholly above a margin.
 
     Examples
@@ -50,9 +48,7 @@ def above(
     return interval(differences)[0] > margin
 
 
-def below(
-    ours: Sequence[float], theirs: Sequence[float], margin: float = 0.0
-) -> bool:
+def below(ours: Sequence[float], theirs: Sequence[float], margin: float = 0.0) -> bool:
     """Tell whether the paired difference lies wholly below minus a margin."""
     return above(theirs, ours, margin)
 

@@ -1,0 +1,49 @@
+"""Intervals and paired comparisons against SciPy's own tests."""
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_1samp, ttest_rel
+
+from dlnotes.claims.evidence import TUNING_SEEDS, above, below, interval, tuned
+
+
+def test_the_interval_is_that_of_scipys_t_test(rng: np.random.Generator) -> None:
+    values = rng.normal(size=7).tolist()
+
+    want = ttest_1samp(values, 0).confidence_interval(0.95)
+
+    assert interval(values) == pytest.approx((want.low, want.high))
+
+
+@pytest.mark.parametrize("shift", np.linspace(-2, 2, 21).tolist())
+def test_above_and_below_agree_with_a_paired_t_test(
+    rng: np.random.Generator, shift: float
+) -> None:
+    theirs = rng.normal(size=5)
+    ours = theirs + shift + rng.normal(size=5)
+
+    found = ttest_rel(ours, theirs)
+
+    significant = found.pvalue < 0.05
+    assert above(ours.tolist(), theirs.tolist()) == (significant and shift > 0)
+    assert below(ours.tolist(), theirs.tolist()) == (significant and shift < 0)
+
+
+def test_a_margin_must_be_exceeded_by_the_whole_interval() -> None:
+    ours, theirs = [2.9, 3.0, 3.1], [1.0, 1.0, 1.0]
+    low, _ = interval([1.9, 2.0, 2.1])
+
+    assert above(ours, theirs, low - 0.01)
+    assert not above(ours, theirs, low + 0.01)
+
+
+def test_tuning_takes_the_best_mean_and_other_seeds_than_the_measurement() -> None:
+    scores = {0.1: (1.0, 1.0, 1.0), 0.3: (0.0, 0.0, 9.0), 1.0: (2.0, 2.0, 2.0)}
+    asked = []
+
+    def score(rate: float, seed: int) -> float:
+        asked.append(seed)
+        return scores[rate][TUNING_SEEDS.index(seed)]
+
+    assert tuned(score, list(scores)) == 0.3
+    assert min(asked) >= 100

@@ -1,0 +1,94 @@
+"""What the command prints, and how it refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from dlnotes.claims import ledger
+from dlnotes.command import main
+
+EXERCISE = "write-neurons-perceptron-update"
+CLAIM = "claim-perceptron-converges"
+
+
+def answer(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "answer.py"
+    file.write_text(text, encoding="utf-8")
+    return ["check", EXERCISE, str(file)]
+
+
+def test_the_section_itself_is_a_right_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "from dlnotes.neurons.perceptron_rule import update"
+
+    assert main(answer(tmp_path, text)) == 0
+    assert "Right." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = 1", "defines no function update"),
+        ("update = 3", "defines no function update"),
+        ("1 / 0", "cannot be run: ZeroDivisionError"),
+        ("def update(", "cannot be run: SyntaxError"),
+    ],
+)
+def test_a_file_without_an_answer_is_said_to_be_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, says: str
+) -> None:
+    assert main(answer(tmp_path, text)) == 2
+    assert says in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", EXERCISE, "nowhere.py"]) == 2
+    assert "nowhere.py cannot be run: FileNotFoundError" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["check", "write-neurons-perceptron-updat", "x"], f"try {EXERCISE}"),
+        (["claims", "run", "claim-perceptron-converge"], f"try {CLAIM}"),
+        (["claims", "run", CLAIM, "--seeds", "1"], "a spread needs 2 seeds or more"),
+        (["claims", "run", CLAIM, "--seeds", "few"], "2 seeds or more, got few"),
+        (["claims", "run", CLAIM, "--save", "nowhere"], "nowhere is no folder"),
+    ],
+)
+def test_what_is_unknown_is_refused_with_what_is_near(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+
+    assert says in capsys.readouterr().err
+
+
+def test_every_claim_is_listed_with_its_statement(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["claims", "list"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [*ledger.experiments()]
+
+
+def test_a_claim_is_measured_and_put_on_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["claims", "run", CLAIM, "--seeds", "2", "--save", str(tmp_path)])
+
+    result = ledger.load(CLAIM, tmp_path)
+    assert result.seeds == (0, 1)
+    assert f"It {result.finding.verdict}: " in capsys.readouterr().out
+
+
+def test_the_result_on_record_is_shown_or_missed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["claims", "show", CLAIM]) == 0
+    assert f"It {ledger.load(CLAIM).finding.verdict}: " in capsys.readouterr().out
+    assert main(["claims", "show", CLAIM, "--results", str(tmp_path)]) == 1
+    assert "No result in" in capsys.readouterr().out
