@@ -1,1 +1,20 @@
 """The sections as PyTorch modules, each a drop-in for its namesake in ``torch.nn``."""
+
+from torch.nn import Flatten
+
+from dlnotes.nn.activation import ELU, LeakyReLU, ReLU, Sigmoid, Tanh
+from dlnotes.nn.convolution import Conv2d
+from dlnotes.nn.linear import Linear
+from dlnotes.nn.loss import CrossEntropyLoss
+
+__all__ = [
+    "ELU",
+    "Conv2d",
+    "CrossEntropyLoss",
+    "Flatten",
+    "LeakyReLU",
+    "Linear",
+    "ReLU",
+    "Sigmoid",
+    "Tanh",
+]

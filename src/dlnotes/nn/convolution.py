@@ -1,0 +1,50 @@
+"""Convolutional layers."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from dlnotes.cnn.convolution import conv2d
+from dlnotes.nn.refusal import refuses_like
+
+
+class Conv2d(torch.nn.Conv2d):
+    """:func:`dlnotes.cnn.convolution.conv2d`; the drop-in for PyTorch's.
+
+    What is not zeros around the image, or not the same on both sides of it, is put
+    there first.
+
+    Examples
+    --------
+    Two filters of side two, with an image as large as before, on an image alone:
+
+    >>> import torch
+    >>> from dlnotes.nn import Conv2d
+    >>> layer = Conv2d(3, 2, kernel_size=2, padding="same", padding_mode="reflect")
+    >>> layer(torch.zeros(3, 8, 8)).shape
+    torch.Size([2, 8, 8])
+    """
+
+    @refuses_like(torch.nn.Conv2d._conv_forward)
+    def _conv_forward(
+        self,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,  # noqa: A002
+    ) -> Tensor:
+        """Slide the filters over one image or a batch of them."""
+        X, padding = input if input.ndim == 4 else input[None], self.padding
+        if self.padding_mode != "zeros" or isinstance(padding, str):
+            mode = self.padding_mode.replace("zeros", "constant")
+            X = pad(X, self._reversed_padding_repeated_twice, mode=mode)
+            padding = 0
+        Y = conv2d(
+            X,
+            weight,
+            bias,
+            stride=self.stride,
+            padding=padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+        return Y if input.ndim == 4 else Y[0]

@@ -1,0 +1,63 @@
+"""Losses."""
+
+import torch
+from torch import Tensor
+
+from dlnotes.networks.losses import cross_entropy, log_softmax
+from dlnotes.nn.refusal import refuses_like
+
+
+class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
+    """:func:`dlnotes.networks.losses.cross_entropy`; the drop-in for PyTorch's.
+
+    Examples
+    --------
+    The mean is over the instances that count, each by the weight of its class:
+
+    >>> import torch
+    >>> from dlnotes.nn import CrossEntropyLoss
+    >>> logits, labels = torch.tensor([[0.0, 0.0], [9.0, 9.0]]), torch.tensor([1, -100])
+    >>> CrossEntropyLoss(weight=torch.tensor([1.0, 5.0]))(logits, labels).exp()
+    tensor(2.)
+    """
+
+    @refuses_like(torch.nn.CrossEntropyLoss.forward)
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
+        """Compare the logits, their classes on the second axis, with the target."""
+        classes = min(1, input.ndim - 1)
+        logits = input.movedim(classes, -1)
+        weight = (
+            input.new_ones(logits.shape[-1]) if self.weight is None else self.weight
+        )
+        if weight.shape != logits.shape[-1:] or not 0 <= self.label_smoothing <= 1:
+            raise ValueError(f"{self} does not fit logits of shape {input.shape}")
+        if target.shape == input.shape:
+            losses = self._shared(logits, target.movedim(classes, -1), weight)
+            total: Tensor | int = losses.numel()
+        else:
+            losses, total = self._labelled(logits, target, weight)
+        return {
+            "none": lambda: losses,
+            "sum": losses.sum,
+            "mean": lambda: losses.sum() / total,
+        }[self.reduction]()
+
+    def _labelled(
+        self, logits: Tensor, labels: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss of each instance, and what all of them weigh."""
+        ignored = labels == self.ignore_index
+        labels = labels.masked_fill(ignored, 0)
+        labels = labels.long() if labels.dtype == torch.uint8 else labels
+        weights = weight[labels].masked_fill(ignored, 0)
+        losses = weights * cross_entropy(logits, labels)
+        if self.label_smoothing:
+            rest = -(log_softmax(logits) * weight).mean(-1)
+            losses = losses.lerp(rest, self.label_smoothing)
+        return losses.masked_fill(ignored, 0), weights.sum()
+
+    def _shared(self, logits: Tensor, shares: Tensor, weight: Tensor) -> Tensor:
+        """Return the loss of each instance whose label the classes share."""
+        evenly = torch.full_like(shares, 1 / shares.shape[-1])
+        shares = shares.lerp(evenly, self.label_smoothing)
+        return -(log_softmax(logits) * shares * weight).sum(-1)

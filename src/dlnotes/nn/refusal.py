@@ -1,0 +1,27 @@
+"""What PyTorch refuses, a drop-in refuses in PyTorch's words."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+Forward = TypeVar("Forward", bound=Callable[..., Any])
+
+
+def refuses_like(original: Callable[..., Any]) -> Callable[[Forward], Forward]:
+    """Ask PyTorch's method for its error wherever the method of the drop-in has one.
+
+    What only the section refuses is said in the section's own words.
+    """
+
+    def decorate(forward: Forward) -> Forward:
+        @wraps(forward)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return forward(*args, **kwargs)
+            except Exception:
+                original(*args, **kwargs)
+                raise
+
+        return call  # type: ignore[return-value]
+
+    return decorate

@@ -1,0 +1,205 @@
+r"""Momentum.
+
+Down a long valley, gradient descent goes to and fro between the walls and makes little
+way along the floor.  Momentum (Polyak, 1964) steps by a velocity that sums up
+gradients: what changes its sign cancels, and what keeps it adds up.
+
+.. math::
+   :label: eq-momentum
+
+   v_t &= \mu\, v_{t-1} + (1 - \tau)\, g_t, \qquad v_0 = 0 \\
+   \theta_t &= \theta_{t-1} - \eta\, v_t \\
+   \theta_t &= \theta_{t-1} - \eta\, (g_t + \mu\, v_t) \quad \text{(Nesterov)}
+
+The momentum :math:`\mu` says how much of the velocity outlives a step; the dampening
+:math:`\tau` is zero most of the time.  The last line takes the place of the second in
+Nesterov's method (1983): it is what the step would be if the velocity were allowed to
+coast once more, so that the gradient seems to be taken ahead (Sutskever and others,
+2013).
+
+The steps that :math:`k` equal gradients :math:`g` make grow like a geometric series,
+and at :math:`\mu = 0.9` a step ends up ten times as long as without momentum:
+
+.. math::
+   :label: eq-momentum-terminal
+
+   \lVert \theta_k - \theta_{k-1} \rVert
+   = \eta\, \lVert g \rVert\, \frac{1 - \mu^k}{1 - \mu}
+   \;\to\; \frac{\eta\, \lVert g \rVert}{1 - \mu}
+
+References
+----------
+* B. T. Polyak (1964). Some methods of speeding up the convergence of iteration methods.
+  *USSR Computational Mathematics and Mathematical Physics* 4(5).
+  https://doi.org/10.1016/0041-5553(64)90137-5
+* Y. Nesterov (1983). A method for solving the convex programming problem with
+  convergence rate O(1/k²). *Soviet Mathematics Doklady* 27(2).
+* I. Sutskever, J. Martens, G. Dahl and G. Hinton (2013). On the importance of
+  initialization and momentum in deep learning. *ICML*.
+  https://proceedings.mlr.press/v28/sutskever13.html
+"""
+
+from jaxtyping import Float
+
+from dlnotes.arrays import Array, checked
+from dlnotes.optimization import gradient_descent
+
+
+@checked
+def velocity(
+    v: Float[Array, "*shape"],
+    gradient: Float[Array, "*shape"],
+    *,
+    mu: float,
+    dampening: float = 0.0,
+) -> Float[Array, "*shape"]:
+    r"""Add a gradient to what is left of the velocity, as :eq:`eq-momentum` begins.
+
+    Parameters
+    ----------
+    v
+        The velocity :math:`v_{t-1}`.
+    gradient
+        The gradient :math:`g_t`.
+    mu
+        The momentum :math:`\mu`, at least 0; less than 1, or the velocity may grow for
+        ever.
+    dampening
+        The share :math:`\tau` of the gradient that is lost, from 0 to 1.
+
+    Returns
+    -------
+    v
+        The velocity :math:`v_t`.
+
+    Raises
+    ------
+    ValueError
+        If the momentum or the dampening is out of its range.
+
+    Examples
+    --------
+    Three equal gradients add up by :eq:`eq-momentum-terminal`:
+
+    >>> import numpy as np
+    >>> from dlnotes.optimization.momentum import velocity
+    >>> v, gradient = np.zeros(1), np.array([4.0])
+    >>> for _ in range(3):
+    ...     v = velocity(v, gradient, mu=0.5)
+    >>> v
+    array([7.])
+    """
+    if not mu >= 0:
+        raise ValueError(f"mu must be at least 0, got {mu}")
+    if not 0 <= dampening <= 1:
+        raise ValueError(f"dampening must be from 0 to 1, got {dampening}")
+    return mu * v + (1 - dampening) * gradient
+
+
+@checked
+def update(
+    theta: Float[Array, "*shape"],
+    v: Float[Array, "*shape"],
+    gradient: Float[Array, "*shape"],
+    *,
+    rate: float,
+    mu: float,
+    dampening: float = 0.0,
+) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    r"""Take one step of :eq:`eq-momentum`.
+
+    Parameters
+    ----------
+    theta
+        The parameters :math:`\theta_{t-1}`.
+    v
+        The velocity :math:`v_{t-1}`; zeros at the start.
+    gradient
+        The gradient :math:`g_t` of the loss at ``theta``.
+    rate
+        The learning rate :math:`\eta`, at least 0.
+    mu
+        The momentum :math:`\mu`, at least 0.
+    dampening
+        The share :math:`\tau` of the gradient that is lost, from 0 to 1.
+
+    Returns
+    -------
+    theta
+        The parameters :math:`\theta_t`.
+    v
+        The velocity :math:`v_t`.
+
+    Raises
+    ------
+    ValueError
+        If the rate, the momentum or the dampening is out of its range.
+
+    Examples
+    --------
+    A ball that has speed rolls on over the bottom of a bowl, where the gradient is
+    zero:
+
+    >>> import numpy as np
+    >>> from dlnotes.optimization.momentum import update
+    >>> bottom, v = np.array([0.0]), np.array([2.0])
+    >>> update(bottom, v, gradient=bottom, rate=0.1, mu=0.5)
+    (array([-0.1]), array([1.]))
+    """
+    v = velocity(v, gradient, mu=mu, dampening=dampening)
+    return gradient_descent.update(theta, v, rate=rate), v
+
+
+@checked
+def nesterov_update(
+    theta: Float[Array, "*shape"],
+    v: Float[Array, "*shape"],
+    gradient: Float[Array, "*shape"],
+    *,
+    rate: float,
+    mu: float,
+) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    r"""Take one step of :eq:`eq-momentum` as Nesterov's method has it.
+
+    Parameters
+    ----------
+    theta
+        The parameters :math:`\theta_{t-1}`.
+    v
+        The velocity :math:`v_{t-1}`; zeros at the start.
+    gradient
+        The gradient :math:`g_t` of the loss at ``theta``.
+    rate
+        The learning rate :math:`\eta`, at least 0.
+    mu
+        The momentum :math:`\mu`, at least 0.
+
+    Returns
+    -------
+    theta
+        The parameters :math:`\theta_t`.
+    v
+        The velocity :math:`v_t`.
+
+    Raises
+    ------
+    ValueError
+        If the rate or the momentum is out of its range.
+
+    Examples
+    --------
+    Of two balls that start at 1 in the same bowl, it rolls less far beyond the bottom:
+
+    >>> import numpy as np
+    >>> from dlnotes.optimization.momentum import nesterov_update, update
+    >>> for step in (update, nesterov_update):
+    ...     theta, v, path = np.array([1.0]), np.array([0.0]), []
+    ...     for _ in range(5):
+    ...         theta, v = step(theta, v, gradient=theta, rate=0.5, mu=0.5)
+    ...         path.append(float(theta[0]))
+    ...     min(path)
+    -0.25
+    -0.109375
+    """
+    v = velocity(v, gradient, mu=mu)
+    return gradient_descent.update(theta, gradient + mu * v, rate=rate), v

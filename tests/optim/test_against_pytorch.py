@@ -1,0 +1,328 @@
+"""Each optimizer goes where PyTorch's goes, with its state, groups and errors."""
+
+import pickle
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dlnotes import optim
+
+Settings = dict[str, Any]
+
+SGD: dict[str, Settings] = {
+    "plain": {},
+    "rate": {"lr": 1e-2},
+    "rate of zero": {"lr": 0.0},
+    "rate in a tensor": {"lr": torch.tensor(0.001)},
+    "rate in a list of one": {"lr": torch.tensor([0.1])},
+    "decay": {"weight_decay": 0.5},
+    "decay upwards": {"weight_decay": 0.1, "maximize": True},
+    "momentum": {"momentum": 0.9},
+    "momentum of one": {"momentum": 1},
+    "dampening": {"momentum": 0.9, "dampening": 0.5},
+    "momentum and decay": {"momentum": 0.9, "weight_decay": 0.1},
+    "momentum upwards": {"momentum": 0.9, "maximize": True},
+    "nesterov": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+    "all tensors at once": {"lr": 0.1, "momentum": 0.9, "foreach": True},
+    "one tensor at a time": {"lr": 0.1, "momentum": 0.9, "foreach": False},
+    "fused": {"lr": 0.1, "momentum": 0.9, "fused": True},
+}
+ADAM: dict[str, Settings] = {
+    "plain": {},
+    "rate": {"lr": 0.01},
+    "rate of zero": {"lr": 0.0},
+    "rate in a tensor": {"lr": torch.tensor(0.001)},
+    "constants": {"betas": (0.6, 0.7), "eps": 1e-2},
+    "constants in tensors": {"betas": (torch.tensor(0.9), torch.tensor([0.99]))},
+    "constants of zero": {"betas": (0.0, 0.0)},
+    "decay": {"weight_decay": 0.1},
+    "decay upwards": {"weight_decay": 0.1, "maximize": True},
+    "decay apart": {"weight_decay": 0.1, "decoupled_weight_decay": True},
+    "largest": {"amsgrad": True, "weight_decay": 0.1},
+    "largest upwards": {"amsgrad": True, "maximize": True},
+    "all tensors at once": {"lr": 0.1, "foreach": True},
+    "one tensor at a time": {"lr": 0.1, "foreach": False},
+    "fused": {"lr": 0.1, "fused": True, "amsgrad": True},
+}
+CASES = [("SGD", each) for each in SGD.items()] + [
+    ("Adam", each) for each in ADAM.items()
+]
+NAMES = [f"{name}, {setting}" for name, (setting, _) in CASES]
+every_setting = pytest.mark.parametrize(
+    ("name", "settings"), [(name, case[1]) for name, case in CASES], ids=NAMES
+)
+either = pytest.mark.parametrize("name", ["SGD", "Adam"])
+
+
+def both(name: str) -> tuple[Any, Any]:
+    return getattr(optim, name), getattr(torch.optim, name)
+
+
+def parameters(*, fused: bool = False, **_: Any) -> list[nn.Parameter]:
+    """Return parameters of several shapes and kinds, the last one never in use."""
+    torch.manual_seed(0)
+    values = [torch.randn(3, 4), torch.randn(5), torch.tensor(0.3), torch.randn(2)]
+    values.insert(2, torch.randn(2, 3, dtype=torch.float64))
+    kind = torch.float32 if fused else torch.complex64  # PyTorch fuses no complex ones
+    values.insert(3, torch.randn(3, dtype=kind))
+    return [nn.Parameter(value) for value in values]
+
+
+def descend(optimizer: Any, steps: int = 5) -> None:
+    """Step by gradients that depend on where the parameters are."""
+    for _ in range(steps):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                unused = parameter.shape == (2,)
+                value = parameter.detach()
+                parameter.grad = None if unused else torch.cos(value) + 0.1 * value
+        optimizer.step()
+
+
+def assert_same(ours: Any, theirs: Any, start: Any, other: Any) -> None:
+    """Compare parameters, states and groups."""
+    torch.testing.assert_close(start, other, rtol=1e-5, atol=1e-6)
+    mine, yours = ours.state_dict(), theirs.state_dict()
+    torch.testing.assert_close(mine["state"], yours["state"], rtol=1e-5, atol=1e-6)
+    assert mine["param_groups"] == yours["param_groups"]
+
+
+@every_setting
+def test_ten_steps_end_where_pytorch_ends(name: str, settings: Settings) -> None:
+    theta, other = parameters(**settings), parameters(**settings)
+    ours, theirs = (
+        each(which, **settings)
+        for each, which in zip(both(name), (theta, other), strict=True)
+    )
+
+    descend(ours, 10)
+    descend(theirs, 10)
+
+    assert_same(ours, theirs, theta, other)
+    assert repr(ours) == repr(theirs)
+
+
+@every_setting
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_either_goes_on_where_the_other_stopped(
+    name: str,
+    settings: Settings,
+    ours_first: bool,  # noqa: FBT001
+) -> None:
+    theta, other = parameters(**settings), parameters(**settings)
+    first, second = both(name)[:: 1 if ours_first else -1]
+    begun, whole = first(theta, **settings), both(name)[1](other, **settings)
+
+    descend(begun)
+    taken_over = second(theta)
+    taken_over.load_state_dict(begun.state_dict())
+    descend(taken_over)
+    descend(whole, 10)
+
+    assert_same(taken_over, whole, theta, other)
+
+
+@either
+def test_groups_have_settings_of_their_own_and_can_be_added(name: str) -> None:
+    runs = []
+    for each in both(name):
+        first, second, third, *others = parameters()
+        groups = [
+            {"params": [first], "lr": 0.3, "maximize": True},
+            {"params": [second]},
+        ]
+        optimizer = each(groups, lr=0.1, weight_decay=0.2)
+        descend(optimizer)
+        optimizer.add_param_group({"params": [third, *others], "weight_decay": 0.0})
+        descend(optimizer)
+        runs.append((optimizer, [first, second, third, *others]))
+
+    (ours, theta), (theirs, other) = runs
+    assert_same(ours, theirs, theta, other)
+
+
+@either
+@pytest.mark.parametrize(
+    "copy",
+    [deepcopy, lambda each: pickle.loads(pickle.dumps(each))],
+    ids=["deep", "pickle"],
+)
+def test_a_copy_goes_on_like_the_original(
+    name: str, copy: Callable[[Any], Any]
+) -> None:
+    theta, other = parameters(), parameters()
+    ours, theirs = (
+        each(which, lr=0.1)
+        for each, which in zip(both(name), (theta, other), strict=True)
+    )
+    descend(ours)
+    descend(theirs, 10)
+
+    copied = copy(ours)
+    descend(copied)
+
+    assert_same(copied, theirs, copied.param_groups[0]["params"], other)
+
+
+@either
+def test_the_closure_is_called_once_and_its_loss_returned(name: str) -> None:
+    ours, _ = both(name)
+    theta = nn.Parameter(torch.tensor([1.0, 2.0]))
+    optimizer = ours([theta], lr=0.1)
+    losses = []
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        losses.append((theta**2).sum())
+        torch.autograd.backward(losses[-1])
+        return losses[-1]
+
+    loss = optimizer.step(closure)
+
+    assert losses == [loss]
+    assert loss.item() == 5.0
+    assert (theta < torch.tensor([1.0, 2.0])).all()
+
+
+@either
+def test_a_schedule_and_hooks_work(name: str) -> None:
+    runs, calls = [], []
+    for each in both(name):
+        theta = parameters()
+        optimizer = each(theta, lr=0.1)
+        optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.5, total_steps=6)
+        for _ in range(5):
+            descend(optimizer, 1)
+            schedule.step()
+        runs.append((optimizer, theta))
+
+    (ours, theta), (theirs, other) = runs
+    torch.testing.assert_close(theta, other)
+    torch.testing.assert_close(ours.state_dict()["state"], theirs.state_dict()["state"])
+    assert calls == 10 * ["after"]
+
+
+@either
+def test_a_step_can_be_differentiated(name: str) -> None:
+    slopes = []
+    for each in both(name):
+        start = torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True)
+        theta = start.clone()
+        optimizer = each([theta], lr=0.1, differentiable=True)
+        for factor in (1.0, 0.5):
+            theta.grad = factor * torch.cos(start)
+            optimizer.step()
+        torch.autograd.backward(theta.sum())
+        slopes.append(start.grad)
+
+    torch.testing.assert_close(*slopes)
+
+
+@either
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("overflow", [False, True])
+def test_scaled_gradients_are_scaled_back_or_skipped(
+    name: str,
+    fused: bool,  # noqa: FBT001
+    overflow: bool,  # noqa: FBT001
+) -> None:
+    ends = []
+    for each in both(name):
+        theta = nn.Parameter(torch.tensor([1.0, -2.0]))
+        optimizer = each([theta], lr=0.1, fused=fused)
+        scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+        loss = (theta**2).sum() * (torch.inf if overflow else 1.0)
+        torch.autograd.backward(scaler.scale(loss))
+        scaler.step(optimizer)
+        scaler.update()
+        ends.append(theta.detach())
+
+    torch.testing.assert_close(*ends)
+    assert (ends[0] == torch.tensor([1.0, -2.0])).all() == overflow
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+@pytest.mark.parametrize(
+    "settings", [{}, {"momentum": 0.9}, {"maximize": True}], ids=str
+)
+def test_sgd_takes_sparse_gradients(settings: Settings) -> None:
+    ends = []
+    for each in both("SGD"):
+        table = nn.Embedding(5, 3, sparse=True)
+        nn.init.ones_(table.weight)
+        optimizer = each(table.parameters(), lr=0.1, **settings)
+        for rows in ([0, 3], [3, 4], [1]):
+            optimizer.zero_grad()
+            table(torch.tensor(rows)).sum().backward()
+            optimizer.step()
+        ends.append(table.weight.detach())
+
+    torch.testing.assert_close(*ends)
+
+
+BAD = {
+    "rate below zero": ("SGD", {"lr": -0.1}),
+    "two rates": ("SGD", {"lr": torch.tensor([0.1, 0.2])}),
+    "momentum below zero": ("SGD", {"momentum": -0.5}),
+    "decay below zero": ("SGD", {"weight_decay": -0.5}),
+    "nesterov without momentum": ("SGD", {"nesterov": True}),
+    "nesterov with dampening": (
+        "SGD",
+        {"nesterov": True, "momentum": 0.9, "dampening": 0.1},
+    ),
+    "fused and differentiable": ("SGD", {"fused": True, "differentiable": True}),
+    "fused and foreach": ("Adam", {"fused": True, "foreach": True}),
+    "Adam's rate below zero": ("Adam", {"lr": -0.1}),
+    "foreach with a tensor": ("Adam", {"lr": torch.tensor(0.1), "foreach": True}),
+    "beta of one": ("Adam", {"betas": (1.0, 0.0)}),
+    "second beta": ("Adam", {"betas": (0.9, -0.1)}),
+    "betas of two kinds": ("Adam", {"betas": (0.9, torch.tensor(0.99))}),
+    "epsilon": ("Adam", {"eps": -1.0}),
+    "Adam's decay": ("Adam", {"weight_decay": -1.0}),
+    "unknown": ("Adam", {"momentum": 0.9}),
+}
+
+
+@pytest.mark.parametrize(("name", "settings"), BAD.values(), ids=BAD.keys())
+def test_what_pytorch_refuses_is_refused_in_the_same_words(
+    name: str, settings: Settings
+) -> None:
+    ours, theirs = both(name)
+    with pytest.raises((ValueError, RuntimeError, TypeError)) as refused:
+        theirs(parameters(), **settings)
+
+    with pytest.raises(refused.type) as also:
+        ours(parameters(), **settings)
+
+    assert str(also.value) == str(refused.value)
+
+
+@either
+@pytest.mark.parametrize(
+    "bad",
+    [torch.ones(2), [], [1.0], [{"params": nn.Parameter(torch.ones(1))}] * 2],
+    ids=["tensor", "nothing", "number", "twice"],
+)
+def test_parameters_that_pytorch_refuses_are_refused(name: str, bad: Any) -> None:
+    for each in both(name):
+        with pytest.raises((TypeError, ValueError), match="param"):
+            each(bad)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_adam_refuses_sparse_gradients_as_pytorch_does() -> None:
+    for each in both("Adam"):
+        table = nn.Embedding(5, 3, sparse=True)
+        table(torch.tensor([1])).sum().backward()
+        with pytest.raises(RuntimeError, match="does not support sparse gradients"):
+            each(table.parameters()).step()
+
+
+def test_a_cuda_graph_is_refused() -> None:
+    with pytest.raises(NotImplementedError, match="capturable=True"):
+        optim.Adam(parameters(), capturable=True).step()
