@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from torch.nn import Linear
+from dlnotes.nn import Linear
 
 Function = Callable[[Tensor], Tensor]
 Deviation = Callable[[int, int], float]

@@ -53,8 +53,9 @@ over two of them.  Making it small is maximum likelihood.
 
 References
 ----------
-* J. S. Bridle (1990). Probabilistic interpretation of feedforward classification network
-  outputs, with relationships to statistical pattern recognition. *Neurocomputing*.
+* J. S. Bridle (1990). Probabilistic interpretation of feedforward classification
+  network outputs, with relationships to statistical pattern recognition.
+  *Neurocomputing*.
   https://doi.org/10.1007/978-3-642-76153-9_28
 * P. Blanchard, D. J. Higham and N. J. Higham (2021). Accurately computing the
   log-sum-exp and softmax functions. *IMA Journal of Numerical Analysis* 41(4).
@@ -63,7 +64,6 @@ References
 
 from math import prod
 
-from array_api_extra import one_hot
 from jaxtyping import Float, Int
 
 from dlnotes.arrays import Array, array_namespace, checked
@@ -131,7 +131,9 @@ def squared_error_gradient(
 
 
 @checked
-def log_softmax(logits: Float[Array, "*batch classes"]) -> Float[Array, "*batch classes"]:
+def log_softmax(
+    logits: Float[Array, "*batch classes"],
+) -> Float[Array, "*batch classes"]:
     """Turn scores into logarithms of probabilities by :eq:`eq-log-softmax`.
 
     Parameters
@@ -252,7 +254,8 @@ def cross_entropy_gradient(
     [[0.7, -0.8, 0.1]]
     """
     xp = array_namespace(logits)
-    wanted = one_hot(labels, logits.shape[-1], dtype=logits.dtype, xp=xp)
+    classes = xp.arange(logits.shape[-1], device=logits.device)
+    wanted = xp.astype(labels[..., None] == classes, logits.dtype)
     return (softmax(logits) - wanted) / prod(labels.shape)
 
 

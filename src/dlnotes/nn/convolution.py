@@ -1,5 +1,7 @@
 """Convolutional layers."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -28,23 +30,17 @@ class Conv2d(torch.nn.Conv2d):
     @refuses_like(torch.nn.Conv2d._conv_forward)
     def _conv_forward(
         self,
-        input: Tensor,
+        input: Tensor,  # noqa: A002
         weight: Tensor,
-        bias: Tensor | None,  # noqa: A002
+        bias: Tensor | None,
     ) -> Tensor:
         """Slide the filters over one image or a batch of them."""
-        X, padding = input if input.ndim == 4 else input[None], self.padding
-        if self.padding_mode != "zeros" or isinstance(padding, str):
+        X = input if input.ndim == 4 else input[None]
+        settings: dict[str, Any] = {"stride": self.stride, "dilation": self.dilation}
+        if self.padding_mode == "zeros" and not isinstance(self.padding, str):
+            settings["padding"] = self.padding
+        else:
             mode = self.padding_mode.replace("zeros", "constant")
             X = pad(X, self._reversed_padding_repeated_twice, mode=mode)
-            padding = 0
-        Y = conv2d(
-            X,
-            weight,
-            bias,
-            stride=self.stride,
-            padding=padding,
-            dilation=self.dilation,
-            groups=self.groups,
-        )
+        Y = conv2d(X, weight, bias, groups=self.groups, **settings)
         return Y if input.ndim == 4 else Y[0]

@@ -29,6 +29,7 @@ class Linear(torch.nn.Linear):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Compute the net input of each unit for each instance, on any leading axes."""
         *lead, inputs = input.shape
-        b = self.weight.new_zeros(self.out_features) if self.bias is None else self.bias
+        b: Tensor | None = self.bias
+        b = self.weight.new_zeros(self.out_features) if b is None else b
         Z = net_input(Perceptron(self.weight.T, b), input.reshape(prod(lead), inputs))
         return Z.reshape(*lead, self.out_features)

@@ -1,5 +1,7 @@
 """Losses."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -29,18 +31,21 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
         weight = (
             input.new_ones(logits.shape[-1]) if self.weight is None else self.weight
         )
-        if weight.shape != logits.shape[-1:] or not 0 <= self.label_smoothing <= 1:
+        shared = target.shape == input.shape
+        fits = weight.shape == logits.shape[-1:] and 0 <= self.label_smoothing <= 1
+        if not fits or (shared and self.ignore_index >= 0):
             raise ValueError(f"{self} does not fit logits of shape {input.shape}")
-        if target.shape == input.shape:
+        if shared:
             losses = self._shared(logits, target.movedim(classes, -1), weight)
-            total: Tensor | int = losses.numel()
+            total = torch.tensor(losses.numel())
         else:
             losses, total = self._labelled(logits, target, weight)
-        return {
+        reduced: dict[str, Callable[[], Tensor]] = {
             "none": lambda: losses,
-            "sum": losses.sum,
+            "sum": lambda: losses.sum(),
             "mean": lambda: losses.sum() / total,
-        }[self.reduction]()
+        }
+        return reduced[self.reduction]()
 
     def _labelled(
         self, logits: Tensor, labels: Tensor, weight: Tensor

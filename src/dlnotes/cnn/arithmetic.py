@@ -1,0 +1,354 @@
+r"""Convolution arithmetic: depth, stride and zero-padding.
+
+Four numbers fix what a convolutional layer makes of a volume of width :math:`W_1`,
+height :math:`H_1` and depth :math:`D_1`: how many filters there are, :math:`K`, their
+side :math:`F`, the stride :math:`S` and the padding :math:`P`.  A filter that starts at
+the left end can make :math:`(W_1 - F + 2P) / S` steps, and has one place more than it
+makes steps:
+
+.. math::
+   :label: eq-conv-w2
+
+   W_2 = \frac{W_1 - F + 2P}{S} + 1, \qquad
+   H_2 = \frac{H_1 - F + 2P}{S} + 1, \qquad D_2 = K
+
+Where the division leaves a rest, the libraries round down: the filter stops at the last
+place where it fits, and the rest of the image is not read.  At stride 1 a filter of odd
+side leaves the size of the image as it is if the padding is
+
+.. math::
+   :label: eq-same-padding
+
+   P = \frac{F - 1}{2} \qquad (S = 1,\ F \text{ odd})
+
+The number of parameters does not depend on the size of the image, because all places
+share the filters.  A layer that had filters of its own at each place, a locally
+connected one, would learn that many for each of them:
+
+.. math::
+   :label: eq-conv-parameters
+
+   K\,(F^2 D_1 + 1) \text{ shared}, \qquad W_2 H_2\, K\,(F^2 D_1 + 1) \text{ not shared}
+
+References
+----------
+* V. Dumoulin and F. Visin (2016). A guide to convolution arithmetic for deep learning.
+  https://arxiv.org/abs/1603.07285
+"""
+
+from numbers import Integral
+
+from dlnotes.cnn.convolution import filter_parameter_count
+
+
+def conv_output_size(
+    side: int, size: int, *, stride: int = 1, padding: int = 0, exact: bool = False
+) -> int:
+    """Count the places of a filter along one axis by :eq:`eq-conv-w2`.
+
+    A pooling window has as many.
+
+    Parameters
+    ----------
+    side
+        How many pixels the image has along the axis.
+    size
+        The side of the filter.
+    stride
+        How many pixels the filter jumps.
+    padding
+        How many zeros are put on either end.
+    exact
+        Whether to refuse a filter that leaves pixels at the far end unread.
+
+    Returns
+    -------
+    places
+        The size of the output along the axis.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or the filter does not fit.
+
+    Examples
+    --------
+    A stride of 2 does not halve an even image exactly, unless the padding is uneven:
+
+    >>> from dlnotes.cnn.arithmetic import conv_output_size
+    >>> conv_output_size(32, 5, stride=2, padding=2)
+    16
+    >>> conv_output_size(32, 5, stride=2, padding=2, exact=True)
+    Traceback (most recent call last):
+        ...
+    ValueError: 31 pixels beyond the first place are no multiple of the stride 2
+    """
+    _check(side=side, size=size, stride=stride, padding=padding)
+    steps, rest = divmod(side - size + 2 * padding, stride)
+    if steps < 0:
+        raise ValueError(
+            f"size must be at most {side + 2 * padding}, the side with its padding, "
+            f"got {size}"
+        )
+    if exact and rest:
+        raise ValueError(
+            f"{side - size + 2 * padding} pixels beyond the first place are no "
+            f"multiple of the stride {stride}"
+        )
+    return steps + 1
+
+
+def conv_output_volume(
+    volume: tuple[int, int, int],
+    filters: int,
+    size: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+) -> tuple[int, int, int]:
+    """Say which volume comes out of a convolutional layer, by :eq:`eq-conv-w2`.
+
+    Parameters
+    ----------
+    volume
+        The depth, height and width of what goes in.
+    filters
+        How many filters there are.
+    size
+        The side of the filters, which are as deep as the volume.
+    stride
+        How many pixels a filter jumps, both ways.
+    padding
+        How many zeros are put on every side.
+
+    Returns
+    -------
+    volume
+        The depth, height and width of what comes out.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or the filter does not fit.
+
+    Examples
+    --------
+    The image has three channels, and nothing of what comes out reminds of them:
+
+    >>> from dlnotes.cnn.arithmetic import conv_output_volume
+    >>> conv_output_volume((3, 227, 227), filters=96, size=11, stride=4)
+    (96, 55, 55)
+    """
+    _check(depth=volume[0], filters=filters)
+    rows, columns = (
+        conv_output_size(side, size, stride=stride, padding=padding)
+        for side in volume[1:]
+    )
+    return filters, rows, columns
+
+
+def same_padding(size: int) -> int:
+    """Return the padding of :eq:`eq-same-padding`.
+
+    Parameters
+    ----------
+    size
+        The side of the filter, an odd number.
+
+    Returns
+    -------
+    padding
+        How many zeros on every side leave the image as large as it is, at stride 1.
+
+    Raises
+    ------
+    ValueError
+        If the side is even: the zeros would have to be more on one side.
+
+    Examples
+    --------
+    >>> from dlnotes.cnn.arithmetic import conv_output_size, same_padding
+    >>> conv_output_size(32, 5, padding=same_padding(5))
+    32
+    >>> same_padding(4)
+    Traceback (most recent call last):
+        ...
+    ValueError: size must be odd for the same padding on both sides, got 4
+    """
+    _check(size=size)
+    if size % 2 == 0:
+        raise ValueError(f"size must be odd for the same padding on both sides, got {size}")
+    return (size - 1) // 2
+
+
+def coverage(side: int, size: int, *, stride: int = 1, padding: int = 0) -> list[int]:
+    """Count how often a filter reads each pixel of a line.
+
+    Parameters
+    ----------
+    side
+        How many pixels the line has.
+    size
+        The length of the filter.
+    stride
+        How many pixels the filter jumps.
+    padding
+        How many zeros are put on either end.
+
+    Returns
+    -------
+    reads
+        For each pixel the number of places at which the filter reads it.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or the filter does not fit.
+
+    Examples
+    --------
+    Without padding the pixel at the end is read once, however long the filter is, and a
+    stride as long as the filter reads every pixel once, or not at all:
+
+    >>> from dlnotes.cnn.arithmetic import coverage
+    >>> coverage(7, 3)
+    [1, 2, 3, 3, 3, 2, 1]
+    >>> coverage(7, 3, stride=3)
+    [1, 1, 1, 1, 1, 1, 0]
+    """
+    places = conv_output_size(side, size, stride=stride, padding=padding)
+    starts = [place * stride - padding for place in range(places)]
+    return [
+        sum(start <= pixel < start + size for start in starts) for pixel in range(side)
+    ]
+
+
+def dilated_size(size: int, dilation: int) -> int:
+    """Return how many pixels a filter spans whose weights are so far apart.
+
+    Everywhere else in :eq:`eq-conv-w2` it counts as a filter of that side.
+
+    Parameters
+    ----------
+    size
+        How many weights the filter has along the axis.
+    dilation
+        How many pixels lie between neighbouring weights.
+
+    Returns
+    -------
+    span
+        How many pixels lie from its first weight to its last one, both counted.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not an integer of at least 1.
+
+    Examples
+    --------
+    Nine weights, as far apart as the corners, sides and middle of a square of side five:
+
+    >>> from dlnotes.cnn.arithmetic import dilated_size
+    >>> dilated_size(3, dilation=2)
+    5
+    """
+    _check(size=size, dilation=dilation)
+    return (size - 1) * dilation + 1
+
+
+def transposed_output_size(
+    side: int, size: int, *, stride: int = 1, padding: int = 0, output_padding: int = 0
+) -> int:
+    """Solve :eq:`eq-conv-w2` for the size before the convolution.
+
+    Parameters
+    ----------
+    side
+        How many places there are along the axis, the input of a transposed convolution.
+    size
+        The side of the filter.
+    stride, padding
+        Those of the convolution that is transposed.
+    output_padding
+        How many pixels at the far end that convolution left unread.
+
+    Returns
+    -------
+    pixels
+        The size of the output of the transposed convolution.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or the padding leaves no pixel.
+
+    Examples
+    --------
+    A stride of 2 leads from 15 pixels to 8, and from 16 too.  The way back is to the
+    smaller size, unless it is told that a pixel was left out:
+
+    >>> from dlnotes.cnn.arithmetic import conv_output_size, transposed_output_size
+    >>> [conv_output_size(side, 3, stride=2, padding=1) for side in (15, 16)]
+    [8, 8]
+    >>> transposed_output_size(8, 3, stride=2, padding=1)
+    15
+    >>> transposed_output_size(8, 3, stride=2, padding=1, output_padding=1)
+    16
+    """
+    _check(side=side, size=size, stride=stride)
+    _check(padding=padding, output_padding=output_padding)
+    pixels = (side - 1) * stride + size - 2 * padding + output_padding
+    if pixels < 1:
+        raise ValueError(f"padding must leave a pixel, got {padding}, which leaves {pixels}")
+    return pixels
+
+
+def conv_parameter_count(
+    filters: int, size: int, depth: int, *, places: int = 1
+) -> int:
+    r"""Count the parameters of a convolutional layer by :eq:`eq-conv-parameters`.
+
+    Parameters
+    ----------
+    filters
+        How many filters there are at a place.
+    size
+        The side of the filters.
+    depth
+        The depth of the volume that they read.
+    places
+        How many places have filters of their own: one if all share them, and
+        :math:`W_2 H_2` in a locally connected layer.
+
+    Returns
+    -------
+    count
+        How many numbers the layer learns, biases included.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not an integer of at least 1.
+
+    Examples
+    --------
+    The first layer of AlexNet, with its filters shared and with filters of their own at
+    each of its 55 times 55 places:
+
+    >>> from dlnotes.cnn.arithmetic import conv_parameter_count
+    >>> conv_parameter_count(96, size=11, depth=3)
+    34944
+    >>> conv_parameter_count(96, size=11, depth=3, places=55 * 55)
+    105705600
+    """
+    _check(filters=filters, places=places)
+    return places * filters * filter_parameter_count(size, depth)
+
+
+def _check(**numbers: int) -> None:
+    """Refuse what is not an integer in its range."""
+    for name, number in numbers.items():
+        least = 0 if name.endswith("padding") else 1
+        if not (isinstance(number, Integral) and number >= least):
+            raise ValueError(f"{name} must be an int of at least {least}, got {number}")

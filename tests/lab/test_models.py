@@ -1,0 +1,95 @@
+"""The networks compute what loops compute, from weights that a seed fixes."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dlnotes.lab.models import MLP, Deviation, Recurrent, glorot, he, linear
+
+
+def randomise(model: nn.Module, rng: np.random.Generator) -> None:
+    """Give every parameter, biases included, another value."""
+    with torch.no_grad():
+        for each in model.parameters():
+            each.copy_(torch.tensor(0.3 * rng.normal(size=each.shape)))
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_network_is_its_layers_one_after_the_other(
+    rng: np.random.Generator, pieces: int
+) -> None:
+    def activation(z: Tensor) -> Tensor:
+        return torch.tanh(z.reshape(len(z), -1, pieces).amax(2))
+
+    model = MLP(rng, [4, 3, 5, 2], activation, pieces=pieces)
+    randomise(model, rng)
+    x = rng.normal(size=(6, 4)).astype(np.float32)
+
+    outputs = model(torch.tensor(x)).detach().numpy()
+
+    *hidden, last = (
+        (layer.weight.detach().numpy(), layer.bias.detach().numpy())
+        for layer in model.modules()
+        if isinstance(layer, nn.Linear)
+    )
+    for row, output in zip(x, outputs, strict=True):
+        h = row
+        for W, b in hidden:
+            z = W @ h + b
+            h = np.tanh([max(z[k : k + pieces]) for k in range(0, len(z), pieces)])
+        np.testing.assert_allclose(output, last[0] @ h + last[1], rtol=1e-4, atol=1e-6)
+
+
+def test_a_recurrent_layer_with_tanh_is_pytorchs(rng: np.random.Generator) -> None:
+    model = Recurrent(rng, (2, 5, 3), torch.tanh)
+    randomise(model, rng)
+    x = torch.tensor(rng.normal(size=(4, 7, 2)), dtype=torch.float32)
+    theirs = nn.RNN(2, 5, batch_first=True)
+    theirs.load_state_dict(
+        {
+            "weight_ih_l0": model.inwards.weight,
+            "weight_hh_l0": model.recurrent.T,
+            "bias_ih_l0": model.inwards.bias,
+            "bias_hh_l0": torch.zeros(5),
+        }
+    )
+
+    outputs = model(x)
+
+    torch.testing.assert_close(outputs, model.outwards(theirs(x)[0][:, -1]))
+
+
+@pytest.mark.parametrize("deviation", [glorot, he])
+def test_weights_are_normal_with_the_deviation_asked_for_and_biases_zero(
+    rng: np.random.Generator, deviation: Deviation
+) -> None:
+    layer = linear(rng, 300, 200, deviation=deviation)
+
+    weights = layer.weight.detach() / deviation(300, 200)
+
+    assert weights.std().item() == pytest.approx(1, abs=0.01)
+    assert (weights**4).mean().item() == pytest.approx(3, abs=0.1)  # 1.8 if uniform
+    assert not layer.bias.any()
+
+
+def test_the_variances_of_glorot_and_he_are_those_of_their_papers() -> None:
+    assert glorot(30, 70) ** 2 == pytest.approx(2 / 100)
+    assert he(30, 70) ** 2 == pytest.approx(2 / 30)
+
+
+def test_recurrent_weights_begin_orthogonal(rng: np.random.Generator) -> None:
+    W = Recurrent(rng, (1, 6, 1), torch.tanh).recurrent.detach()
+
+    torch.testing.assert_close(W @ W.T, torch.eye(6), rtol=0, atol=1e-6)
+
+
+def test_two_methods_with_one_seed_begin_with_proportional_weights() -> None:
+    ours, theirs = (
+        MLP(np.random.default_rng(0), [4, 8, 3], torch.tanh, deviation=deviation)
+        for deviation in (glorot, he)
+    )
+
+    first = ours.last.weight / theirs.last.weight
+
+    torch.testing.assert_close(first, torch.full((3, 8), glorot(8, 3) / he(8, 3)))

@@ -1,0 +1,196 @@
+"""The losses against PyTorch's own, SciPy, probabilities and difference quotients."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy import special
+from torch.nn import functional
+
+from dlnotes.networks.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_gradient,
+    cross_entropy,
+    cross_entropy_gradient,
+    log_softmax,
+    softmax,
+    squared_error,
+    squared_error_gradient,
+)
+
+Run = Callable[..., NDArray[Any]]
+
+
+def scores(rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Draw instances by places by classes, some far out, and a label for each."""
+    logits = rng.normal(scale=3, size=(6, 2, 4))
+    logits[1] += 900
+    logits[2] -= 900
+    logits[3, :, 1] += 800
+    return logits, rng.integers(4, size=(6, 2))
+
+
+def quotient(loss: Any, x: NDArray[Any], h: float = 1e-6) -> NDArray[Any]:
+    """Differentiate the mean of a loss, one entry of ``x`` at a time."""
+    slopes = np.empty(x.shape)
+    for place in np.ndindex(x.shape):
+        step = np.zeros(x.shape)
+        step[place] = h
+        slopes[place] = (loss(x + step).mean() - loss(x - step).mean()) / (2 * h)
+    return slopes
+
+
+@pytest.mark.verifies("eq-squared-error")
+def test_the_squared_error_is_pytorchs(run: Run, rng: np.random.Generator) -> None:
+    y_hat, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
+
+    got = run(squared_error, y_hat, y)
+
+    want = torch.nn.MSELoss(reduction="none")(*map(torch.asarray, (y_hat, y)))
+    np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+@pytest.mark.verifies("eq-softmax")
+@pytest.mark.verifies("eq-log-softmax")
+def test_softmax_and_its_logarithm_are_scipys(
+    run: Run, rng: np.random.Generator
+) -> None:
+    logits, _ = scores(rng)
+
+    p, log_p = run(softmax, logits), run(log_softmax, logits)
+
+    np.testing.assert_allclose(p, special.softmax(logits, axis=-1), rtol=1e-12)
+    np.testing.assert_allclose(log_p, special.log_softmax(logits, axis=-1), rtol=1e-13)
+    np.testing.assert_allclose(p.sum(axis=-1), np.ones((6, 2)), rtol=1e-14)
+
+
+@pytest.mark.verifies("eq-softmax")
+def test_only_differences_between_scores_count(
+    rng: np.random.Generator, array: Callable[[Any], Any]
+) -> None:
+    logits = rng.normal(size=(4, 3))
+    shift = rng.normal(scale=100, size=(4, 1))
+
+    got = softmax(array(logits + shift))
+
+    np.testing.assert_allclose(got, softmax(logits), rtol=1e-12)
+
+
+@pytest.mark.verifies("eq-log-softmax")
+def test_a_class_that_is_ruled_out_has_no_probability_and_does_no_harm(
+    array: Callable[[Any], Any],
+) -> None:
+    logits = array(np.array([[1.0, -np.inf, 1.0]]))
+
+    assert softmax(logits).round(decimals=12).tolist() == [[0.5, 0.0, 0.5]]
+    got = cross_entropy(logits, array(np.array([2])))
+    assert float(got[0]) == pytest.approx(np.log(2))
+
+
+@pytest.mark.verifies("eq-cross-entropy")
+def test_cross_entropy_is_pytorchs(run: Run, rng: np.random.Generator) -> None:
+    logits, labels = scores(rng)
+
+    got = run(cross_entropy, logits, labels)
+
+    classes_first = torch.asarray(logits).movedim(-1, 1)
+    want = functional.cross_entropy(
+        classes_first, torch.asarray(labels), reduction="none"
+    )
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-15)
+    assert got.max() > 700, "some right class must be far from likely"
+
+
+@pytest.mark.verifies("eq-cross-entropy")
+def test_cross_entropy_is_the_surprise_at_the_right_class(
+    rng: np.random.Generator, array: Callable[[Any], Any]
+) -> None:
+    logits, labels = rng.normal(size=(5, 3)), np.array([0, 1, 2, 2, 1])
+
+    got = cross_entropy(array(logits), array(labels))
+
+    for n in range(5):
+        odds = [np.exp(score) for score in logits[n]]
+        assert float(got[n]) == pytest.approx(-np.log(odds[labels[n]] / sum(odds)))
+
+
+@pytest.mark.verifies("eq-binary-cross-entropy")
+def test_binary_cross_entropy_is_pytorchs(run: Run, rng: np.random.Generator) -> None:
+    logits = np.append(rng.normal(scale=3, size=10), [-800.0, 800.0, 0.0, 800.0])
+    y = np.append(rng.uniform(size=10), [1.0, 1.0, 0.0, 0.0])
+
+    got = run(binary_cross_entropy, logits, y)
+
+    theirs = torch.nn.BCEWithLogitsLoss(reduction="none")
+    want = theirs(*map(torch.asarray, (logits, y)))
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+@pytest.mark.verifies("eq-binary-cross-entropy")
+def test_two_classes_are_one_score_and_a_sigmoid(
+    rng: np.random.Generator, array: Callable[[Any], Any]
+) -> None:
+    z, labels = rng.normal(scale=3, size=9), np.array([0, 1, 1, 0, 1, 0, 0, 1, 1])
+    two = np.stack([np.zeros(9), z], axis=1)
+
+    got = binary_cross_entropy(array(z), array(labels.astype(float)))
+
+    want = cross_entropy(array(two), array(labels))
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+@pytest.mark.verifies("eq-binary-cross-entropy")
+def test_a_right_answer_keeps_the_digits_of_its_small_loss() -> None:
+    got = binary_cross_entropy(np.array([-40.0, 40.0]), np.array([0.0, 1.0]))
+
+    np.testing.assert_allclose(got, np.exp([-40.0, -40.0]), rtol=1e-12)
+
+
+@pytest.mark.verifies("eq-squared-error")
+@pytest.mark.verifies("eq-binary-cross-entropy")
+@pytest.mark.parametrize(
+    ("loss", "gradient"),
+    [
+        (squared_error, squared_error_gradient),
+        (binary_cross_entropy, binary_cross_entropy_gradient),
+    ],
+)
+def test_the_gradient_of_a_mean_is_a_difference_quotient_and_autograd_agrees(
+    run: Run, rng: np.random.Generator, loss: Any, gradient: Any
+) -> None:
+    x, y = rng.normal(size=(4, 3)), rng.uniform(size=(4, 3))
+    tensor = torch.asarray(x).requires_grad_()
+
+    got = run(gradient, x, y)
+
+    np.testing.assert_allclose(got, quotient(lambda x: loss(x, y), x), rtol=1e-7)
+    mean = loss(tensor, torch.asarray(y)).mean()
+    (want,) = torch.autograd.grad(mean, tensor)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+@pytest.mark.verifies("eq-cross-entropy")
+def test_the_gradient_of_the_cross_entropy_is_a_difference_quotient_far_out_too(
+    run: Run, rng: np.random.Generator
+) -> None:
+    logits, labels = scores(rng)
+    tensor = torch.asarray(logits).requires_grad_()
+
+    got = run(cross_entropy_gradient, logits, labels)
+
+    slopes = quotient(lambda logits: cross_entropy(logits, labels), logits)
+    np.testing.assert_allclose(got, slopes, atol=1e-6)
+    mean = cross_entropy(tensor, torch.asarray(labels)).mean()
+    (want,) = torch.autograd.grad(mean, tensor)
+    np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-15)
+    np.testing.assert_allclose(got.sum(axis=-1), np.zeros((6, 2)), atol=1e-15)
+
+
+def test_labels_and_scores_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"labels of shape \(4,\), but batch is"):
+        cross_entropy(np.ones((5, 3)), np.zeros(4, dtype=int))
+    with pytest.raises(TypeError, match="wants Int numbers in labels, got float64"):
+        cross_entropy(np.ones((5, 3)), np.zeros(5))
