@@ -28,7 +28,8 @@ def describe(
 ) -> None:
     """Put the description of a page in its head."""
     text = description(doctree) if doctree else f"{page} of {app.config.project}"
-    context["metatags"] += f'<meta name="description" content="{escape(text)}">'
+    tag = f'<meta name="description" content="{escape(text)}">'
+    context["metatags"] = context.get("metatags", "") + tag
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

@@ -58,7 +58,7 @@ def spread(mean: float) -> list[float]:
 
 
 def few(rng: np.random.Generator) -> Task:
-    return moons(rng, train=50, test=20, noise=0.1)
+    return moons(rng, train=150, test=20, noise=0.1)
 
 
 SMALL = Trial(few, mlp(KINDS["tanh"], 4), Adam, epochs=2)
@@ -113,7 +113,7 @@ def test_trials_with_one_seed_share_batches_however_many_weights_they_have() -> 
 
     maxout = batches(KINDS["Maxout"])
 
-    assert len(maxout) > 2
+    assert len(maxout) > 6  # two epochs of three batches
     assert maxout == batches(KINDS["sigmoid"])
 
 
@@ -149,6 +149,13 @@ def test_epochs_are_counted_until_the_loss_is_low_enough() -> None:
     assert 1 < reached < 100
     assert trial.epochs_needed(0.03, 0) == reached
     assert replace(trial, epochs=reached - 1).epochs_needed(0.03, 0) == reached - 1
+
+
+def test_the_faster_rate_has_the_higher_score() -> None:
+    trial = Trial(few, mlp(KINDS["tanh"], 16), Adam, epochs=30)
+
+    assert -30 < trial.speed(0.03, 100) < 0
+    assert trial.speed(0.0001, 100) == -30
 
 
 def test_a_loss_that_diverges_is_the_worst_of_scores_and_never_fast() -> None:
@@ -197,7 +204,7 @@ def test_a_report_names_its_data_and_the_files_they_are_from() -> None:
     finding = report((HOLDS, ""), {}, [few, digits])
 
     assert finding.data == (
-        "two moons, noise 0.1: 50 training rows, 20 test rows; "
+        "two moons, noise 0.1: 150 training rows, 20 test rows; "
         "digits: 1,000 training rows, 497 test rows"
     )
     assert [*finding.hashes] == ["digits.csv"]
@@ -217,7 +224,7 @@ def test_every_kind_of_layer_fits_into_a_network_and_is_differentiable(
 
     task.loss(model(X), y).backward()  # type: ignore[no-untyped-call]
 
-    assert model(X).shape == (50, 2)
+    assert model(X).shape == (150, 2)
     for each in model.parameters():
         assert each.grad is not None
         assert each.grad.any()

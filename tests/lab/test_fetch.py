@@ -49,7 +49,7 @@ class Server(BaseHTTPRequestHandler):
         self.asked.append(self.path)
         behaviour = self.path.split("/")[1]
         if behaviour == "silent":
-            time.sleep(1)
+            time.sleep(9)
             return
         if behaviour not in self.answers:
             self.send_error(404)
@@ -195,7 +195,10 @@ def test_a_cut_file_in_the_cache_is_replaced(
 
 
 @pytest.mark.parametrize("place", ["cache", "system"])
-@pytest.mark.parametrize("packed", [OTHER, PACKED + b"more", CONTENT + b"\0"])
+@pytest.mark.parametrize(
+    "packed",
+    [OTHER, PACKED + b"more", CONTENT + b"\0", PACKED[:20] + b"\xff" * 9 + PACKED[29:]],
+)
 def test_what_is_not_the_file_is_passed_over(
     cache: Path, tmp_path: Path, place: str, packed: bytes
 ) -> None:
@@ -269,6 +272,13 @@ def test_nothing_bad_is_kept_and_each_place_is_named(
     assert not cache.exists()
 
 
+def test_a_broken_connection_is_told_from_another_file(
+    served: Callable[..., File],
+) -> None:
+    with pytest.raises(DatasetUnavailable, match=f"5,000 of {len(PACKED):,} bytes"):
+        find("set", [served("cut")])
+
+
 def test_the_content_of_a_download_counts_and_not_only_its_packing(
     served: Callable[..., File], cache: Path
 ) -> None:
@@ -286,7 +296,7 @@ def test_a_silent_mirror_is_not_waited_for(
     started = time.monotonic()
 
     assert find("set", [served("silent", "good")]).kind == "download"
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 8
 
 
 def test_without_a_network_it_takes_no_time_to_say_so(unreachable: File) -> None:
@@ -377,6 +387,17 @@ def test_what_killed_processes_left_is_removed_after_a_day(
 
     names = {path.name for path in cache.iterdir()}
     assert names == {"numbers.gz", ".numbers.gz.new.part"}
+
+
+def test_what_another_process_finishes_during_the_removal_is_no_obstacle(
+    served: Callable[..., File], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = cache / ".numbers.gz.gone.part"
+    monkeypatch.setattr(Path, "glob", lambda *_arguments: iter([gone]))
+
+    find("set", [served("good")])
+
+    assert (cache / "numbers.gz").read_bytes() == PACKED
 
 
 def test_who_has_the_old_file_open_goes_on_reading_it(

@@ -15,6 +15,7 @@ from sklearn.metrics import r2_score
 from torch import Tensor
 
 from dlnotes.lab import tasks
+from dlnotes.lab.data import load
 from dlnotes.lab.tasks import (
     Task,
     adding,
@@ -146,6 +147,16 @@ def test_a_line_explains_most_of_what_cars_cost(rng: np.random.Generator) -> Non
     assert 0.9 < line.score(*map(np.asarray, task.test)) < 0.95  # 0.926 over ten folds
 
 
+def test_what_is_to_be_known_of_a_car_is_the_logarithm_of_its_price(
+    rng: np.random.Generator,
+) -> None:
+    task = cars(rng)
+    targets = np.sort(torch.cat([task.train[1], task.test[1]])[:, 0].numpy())
+    prices = np.sort(load("cars-kbb-2005").columns["Price"])
+
+    assert np.corrcoef(targets, np.log(prices))[0, 1] == pytest.approx(1, abs=1e-9)
+
+
 def test_moons_without_noise_are_half_circles(rng: np.random.Generator) -> None:
     task = moons(rng, train=30, test=10, noise=0)
 
@@ -195,22 +206,32 @@ def test_means_and_deviations_are_those_of_the_training_rows(
     rng: np.random.Generator,
 ) -> None:
     X, y, X_test, y_test = (
-        rng.normal(3, 5, size=size) for size in ((20, 3), (20, 1), (6, 3), (6, 1))
+        rng.normal(3, 5, size=size) for size in ((100, 3), (100, 1), (6, 3), (6, 1))
     )
-    X[:, 1] = 0.1
     as_tensor = partial(torch.tensor, dtype=torch.float32)
     train, test = (as_tensor(X), as_tensor(y)), (as_tensor(X_test), as_tensor(y_test))
     task = replace(cars(rng), train=train, test=test)
 
     even = standardised(task)
 
-    deviation = X.std(axis=0, ddof=1)
-    deviation[1] = 1
-    wanted = (X_test - X.mean(axis=0)) / deviation
+    wanted = (X_test - X.mean(axis=0)) / X.std(axis=0, ddof=1)
     np.testing.assert_allclose(even.test[0], wanted, rtol=1e-4)
     wanted = (y_test - y.mean()) / y.std(ddof=1)
     np.testing.assert_allclose(even.test[1], wanted, rtol=1e-4)
     np.testing.assert_allclose(even.train[0].mean(0), 0, atol=1e-6)
+
+
+def test_what_is_constant_is_only_centred_even_if_rounding_gives_it_a_deviation(
+    rng: np.random.Generator,
+) -> None:
+    constant = torch.full((20, 1), 0.1)
+    labels = torch.zeros(20, dtype=torch.int64)
+    task = moons(rng, train=20, noise=0)
+    task = replace(task, train=(constant, labels), test=(constant + 3, labels))
+
+    even = standardised(task)
+
+    torch.testing.assert_close(even.test[0], torch.full((20, 1), 3.0))
 
 
 def test_labels_are_not_standardised(rng: np.random.Generator) -> None:

@@ -73,7 +73,7 @@ def conv_output_size(
 
     Examples
     --------
-    A stride of 2 does not halve an even image exactly, unless the padding is uneven:
+    With a stride of 2 the image comes out half as large, but the last zero is not read:
 
     >>> from dlnotes.cnn.arithmetic import conv_output_size
     >>> conv_output_size(32, 5, stride=2, padding=2)
@@ -177,7 +177,9 @@ def same_padding(size: int) -> int:
     """
     _check(size=size)
     if size % 2 == 0:
-        raise ValueError(f"size must be odd for the same padding on both sides, got {size}")
+        raise ValueError(
+            f"size must be odd for the same padding on both sides, got {size}"
+        )
     return (size - 1) // 2
 
 
@@ -247,7 +249,7 @@ def dilated_size(size: int, dilation: int) -> int:
 
     Examples
     --------
-    Nine weights, as far apart as the corners, sides and middle of a square of side five:
+    Its nine weights stand on the corners, the sides and the middle of a square of five:
 
     >>> from dlnotes.cnn.arithmetic import dilated_size
     >>> dilated_size(3, dilation=2)
@@ -300,7 +302,9 @@ def transposed_output_size(
     _check(padding=padding, output_padding=output_padding)
     pixels = (side - 1) * stride + size - 2 * padding + output_padding
     if pixels < 1:
-        raise ValueError(f"padding must leave a pixel, got {padding}, which leaves {pixels}")
+        raise ValueError(
+            f"padding must leave a pixel, got {padding}, which leaves {pixels}"
+        )
     return pixels
 
 

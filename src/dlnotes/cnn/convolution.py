@@ -58,8 +58,6 @@ from jaxtyping import Float
 
 from dlnotes.arrays import Array, array_namespace, checked
 
-Setting = int | tuple[int, int]  # for both axes, or one for the height and the width
-
 
 def filter_parameter_count(size: int, depth: int) -> int:
     """Count the weights and the bias of a filter, as :eq:`eq-filter-weights` does.
@@ -96,10 +94,12 @@ def filter_parameter_count(size: int, depth: int) -> int:
 @checked
 def windows(
     X: Float[Array, "*lead height width"],
-    size: tuple[int, int],
+    size: int | tuple[int, int],
     *,
     stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
     dilation: int | tuple[int, int] = 1,
+    fill: float = 0.0,
 ) -> Float[Array, "positions *lead rows columns"]:
     """Cut an image into the patches that a filter reads, one slice a weight.
 
@@ -111,12 +111,15 @@ def windows(
     X
         Images; any axes may come before the height and the width.
     size
-        The height and the width of a window.
+        The side of a window, or a pair: its height and its width.
     stride
-        How many pixels lie between neighbouring windows, or a pair, for the height and
-        the width.
+        How many pixels lie between neighbouring windows, or a pair.
+    padding
+        How many pixels are put on each side of the image, or a pair.
     dilation
         How many pixels lie between neighbouring weights, or a pair.
+    fill
+        What is put there.
 
     Returns
     -------
@@ -126,36 +129,36 @@ def windows(
     Raises
     ------
     ValueError
-        If a setting is not an integer of at least 1, or a window does not fit.
+        If a setting is out of its range, or a window does not fit.
 
     Examples
     --------
-    Windows of two by two on nine pixels have four places.  The lower right weight never
+    A window of two by two has four places on nine pixels.  Its lower right weight never
     meets the first row or column:
 
     >>> import numpy as np
     >>> from dlnotes.cnn.convolution import windows
-    >>> windows(np.arange(9.0).reshape(3, 3), (2, 2))[3]
+    >>> windows(np.arange(9.0).reshape(3, 3), 2)[3]
     array([[4., 5.],
            [7., 8.]])
     """
-    xp = array_namespace(X)
-    kernel_rows, kernel_columns = _pair("size", size)
-    down, across = _pair("stride", stride)
-    apart = _pair("dilation", dilation)
-    rows = X.shape[-2] - apart[0] * (kernel_rows - 1)
-    columns = X.shape[-1] - apart[1] * (kernel_columns - 1)
+    high, wide = _pair("size", size)
+    (top, left), (down, across) = _pair("padding", padding, 0), _pair("stride", stride)
+    gap, space = _pair("dilation", dilation)
+    X = _pad(X, [(top, top), (left, left)], fill)
+    rows = X.shape[-2] - gap * (high - 1)
+    columns = X.shape[-1] - space * (wide - 1)
     if rows < 1 or columns < 1:
         raise ValueError(
             f"a window of size {size} and dilation {dilation} does not fit into "
             f"{X.shape[-2]} x {X.shape[-1]} pixels, padding included"
         )
     slices = [
-        X[..., top : top + rows : down, left : left + columns : across]
-        for top in range(0, kernel_rows * apart[0], apart[0])
-        for left in range(0, kernel_columns * apart[1], apart[1])
+        X[..., y : y + rows : down, x : x + columns : across]
+        for y in range(0, high * gap, gap)
+        for x in range(0, wide * space, space)
     ]
-    return xp.stack(slices)
+    return array_namespace(X).stack(slices)
 
 
 @checked
@@ -214,8 +217,9 @@ def conv2d(
     >>> conv2d(image, np.array([[[[-1.0, 1.0]]]]), np.array([-1.0]))
     array([[[[0., 0., 6., 0.]]]])
     """
+    settings = {"stride": stride, "padding": padding, "dilation": dilation}
     xp, kernel, parts = array_namespace(X), _matrix(W, groups), []
-    for _, places, seen in _columns(X, W, stride, padding, dilation, groups):
+    for _, places, seen in _columns(X, W, groups, **settings):
         Y = xp.reshape(kernel @ seen, (len(W), places[0], places[1], places[2]))
         parts.append(Y if b is None else Y + b[:, None, None, None])
     return xp.permute_dims(_joined(parts), (1, 0, 2, 3))
@@ -225,9 +229,10 @@ def conv2d(
 def overlap_add(
     slices: Float[Array, "positions *lead rows columns"],
     shape: tuple[int, int],
-    size: tuple[int, int],
+    size: int | tuple[int, int],
     *,
     stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
     dilation: int | tuple[int, int] = 1,
 ) -> Float[Array, "*lead height width"]:
     """Put windows back to where they were read, and add where they overlap.
@@ -241,7 +246,7 @@ def overlap_add(
         Numbers in the places of those that :func:`windows` returns.
     shape
         The height and the width of the image.
-    size, stride, dilation
+    size, stride, padding, dilation
         As for :func:`windows`.
 
     Returns
@@ -252,7 +257,7 @@ def overlap_add(
     Raises
     ------
     ValueError
-        If the windows of such an image are not that many.
+        If a setting is out of its range, or such an image has no such windows.
 
     Examples
     --------
@@ -260,37 +265,42 @@ def overlap_add(
 
     >>> import numpy as np
     >>> from dlnotes.cnn.convolution import overlap_add, windows
-    >>> overlap_add(windows(np.ones((3, 3)), (2, 2)), shape=(3, 3), size=(2, 2))
+    >>> overlap_add(windows(np.ones((3, 3)), 2), shape=(3, 3), size=2)
     array([[1., 2., 1.],
            [2., 4., 2.],
            [1., 2., 1.]])
     """
     xp, (rows, columns) = array_namespace(slices), slices.shape[-2:]
-    (down, across), apart = _pair("stride", stride), _pair("dilation", dilation)
-    reach = [gap * (side - 1) + 1 for gap, side in zip(apart, size, strict=True)]
-    spans = (down * (rows - 1) + reach[0], across * (columns - 1) + reach[1])
-    if len(slices) != prod(size) or spans[0] > shape[0] or spans[1] > shape[1]:
+    (high, wide), (down, across) = _pair("size", size), _pair("stride", stride)
+    (top, left), (gap, space) = (
+        _pair("padding", padding, 0),
+        _pair("dilation", dilation),
+    )
+    height, width = shape[0] + 2 * top, shape[1] + 2 * left
+    y, x = (
+        down * (rows - 1) + gap * (high - 1),
+        across * (columns - 1) + space * (wide - 1),
+    )
+    if len(slices) != high * wide or y >= height or x >= width:
         raise ValueError(
-            f"slices of shape {tuple(slices.shape)} are not those of windows of size "
-            f"{size} on {shape[0]} x {shape[1]} pixels: they span {spans}"
+            f"windows of size {size} on {shape[0]} x {shape[1]} pixels have other "
+            f"slices than those of shape {tuple(slices.shape)}"
         )
-    lead: tuple[int, ...] = slices.shape[1:-2]
     # Each place becomes a block of down x across pixels, of which weight k reads one.
+    lead: tuple[int, ...] = slices.shape[1:-2]
     blocks = xp.reshape(slices, (len(slices), *lead, rows, 1, columns, 1))
-    below, right = -(-shape[0] // down) - rows, -(-shape[1] // across) - columns
+    below, right = -(-height // down) - rows, -(-width // across) - columns
 
     def placed(k: int) -> Array:
-        top, y = divmod(k // size[1] * apart[0], down)
-        left, x = divmod(k % size[1] * apart[1], across)
-        vertical = [(top, below - top), (y, down - 1 - y)]
-        horizontal = [(left, right - left), (x, across - 1 - x)]
-        return _pad(blocks[k], *vertical, *horizontal)
+        (i, y), (j, x) = divmod(k // wide * gap, down), divmod(k % wide * space, across)
+        vertical = [(i, below - i), (y, down - 1 - y)]
+        horizontal = [(j, right - j), (x, across - 1 - x)]
+        return _pad(blocks[k], vertical + horizontal)
 
     image = sum(map(placed, range(1, len(slices))), start=placed(0))
-    image = xp.reshape(
-        image, (*lead, (rows + below) * down, (columns + right) * across)
-    )
-    return image[..., : shape[0], : shape[1]]
+    rows, columns = (rows + below) * down, (columns + right) * across
+    image = xp.reshape(image, (*lead, rows, columns))
+    return image[..., top : top + shape[0], left : left + shape[1]]
 
 
 @checked
@@ -343,9 +353,10 @@ def conv2d_backward(
            [12., 16., 12.],
            [ 9., 12.,  9.]])
     """
+    settings = {"stride": stride, "padding": padding, "dilation": dilation}
     xp, kernel = array_namespace(X), _matrix(W, groups)
     dY, dW = xp.permute_dims(upstream, (1, 0, 2, 3)), xp.zeros_like(kernel)
-    for part, places, seen in _columns(X, W, stride, padding, dilation, groups):
+    for part, places, seen in _columns(X, W, groups, **settings):
         if tuple(upstream.shape[2:]) != places[1:]:
             raise ValueError(
                 f"upstream must have {places[1]} rows and {places[2]} columns, as what "
@@ -353,9 +364,9 @@ def conv2d_backward(
             )
         dY_part = xp.reshape(dY[:, part], (groups, len(W) // groups, prod(places)))
         dW = dW + dY_part @ xp.permute_dims(seen, (0, 2, 1))
-    dW = xp.permute_dims(xp.reshape(dW, (len(W), *_size(W), W.shape[1])), (0, 3, 1, 2))
-    dX = _stamped(upstream, W, X.shape[2:], stride, padding, dilation, groups)
-    return dX, dW, xp.sum(upstream, axis=(0, 2, 3))
+    dW = xp.reshape(dW, (len(W), W.shape[2], W.shape[3], W.shape[1]))
+    dX = _stamped(upstream, W, (X.shape[2], X.shape[3]), groups, **settings)
+    return dX, xp.permute_dims(dW, (0, 3, 1, 2)), xp.sum(upstream, axis=(0, 2, 3))
 
 
 @checked
@@ -414,27 +425,27 @@ def conv_transpose2d(
     >>> conv_transpose2d(np.array([[[[1.0, 3.0]]]]), stamp)
     array([[[[1. , 3.5, 1.5]]]])
     """
-    extra, margins = (
-        _pair("output_padding", output_padding, 0),
-        _pair("padding", padding, 0),
-    )
-    strides, apart = _pair("stride", stride), _pair("dilation", dilation)
-    if any(
-        each >= max(both) for each, *both in zip(extra, strides, apart, strict=True)
-    ):
+    steps, gaps = _pair("stride", stride), _pair("dilation", dilation)
+    margins = _pair("padding", padding, 0)
+    extra = _pair("output_padding", output_padding, 0)
+    if extra[0] >= max(steps[0], gaps[0]) or extra[1] >= max(steps[1], gaps[1]):
         raise ValueError(
             f"output_padding must be less than the stride {stride} or the dilation "
             f"{dilation}, got {output_padding}"
         )
-    shape = tuple(
-        step * (side - 1) + gap * (reach - 1) + 1 + each - 2 * margin
-        for side, reach, step, gap, margin, each in zip(
-            Y.shape[2:], W.shape[2:], strides, apart, margins, extra, strict=True
-        )
+    height, width = (
+        steps[k] * (Y.shape[2 + k] - 1)
+        + gaps[k] * (W.shape[2 + k] - 1)
+        + (1 + extra[k] - 2 * margins[k])
+        for k in (0, 1)
     )
-    if min(shape) < 1:
-        raise ValueError(f"padding {padding} would cut the image to a shape of {shape}")
-    return _stamped(Y, W, shape, stride, padding, dilation, groups)
+    if height < 1 or width < 1:
+        raise ValueError(
+            f"padding must leave some of the image, got {padding}, which leaves "
+            f"{height} x {width} pixels"
+        )
+    settings = {"stride": stride, "padding": padding, "dilation": dilation}
+    return _stamped(Y, W, (height, width), groups, **settings)
 
 
 def receptive_field(sizes: Sequence[int], strides: Sequence[int]) -> list[int]:
@@ -536,65 +547,45 @@ def _pair(name: str, setting: int | tuple[int, ...], least: int = 1) -> tuple[in
     return pair[0], pair[1]
 
 
-def _size(W: Array) -> tuple[int, int]:
-    """Return the height and the width of the filters."""
-    return W.shape[2], W.shape[3]
-
-
 def _columns(
-    X: Array,
-    W: Array,
-    stride: Setting,
-    padding: Setting,
-    dilation: Setting,
-    groups: int,
+    X: Array, W: Array, groups: int, **settings: Any
 ) -> Iterator[tuple[slice, tuple[int, ...], Array]]:
     """Yield a few images at a time, where their windows are, and a column for each.
 
     The rows are in the order of the weights, group by group, as in `_matrix`.
     """
-    xp, depth = array_namespace(X), W.shape[1]
+    xp, (_, depth, high, wide) = array_namespace(X), W.shape
     if X.shape[1] != groups * depth:
         raise ValueError(
             f"X must have {groups * depth} channels, {depth} as the filters of W read "
             f"for each of {groups} groups, got {X.shape[1]}"
         )
-    (top, left), (down, across) = _pair("padding", padding, 0), _pair("stride", stride)
-    X = _pad(xp.permute_dims(X, (1, 0, 2, 3)), (top, top), (left, left))
-    numbers = prod(X[..., ::down, ::across].shape) * prod(_size(W))  # or a few less
-    for part in _parts(X.shape[1], numbers):
-        seen = windows(X[:, part], _size(W), stride=stride, dilation=dilation)
-        weights, places = len(seen) * depth, tuple(seen.shape[2:])
-        seen = xp.reshape(seen, (len(seen), groups, depth, prod(places)))
+    down, across = _pair("stride", settings["stride"])
+    X, weights = xp.permute_dims(X, (1, 0, 2, 3)), high * wide * depth
+    for part in _parts(X.shape[1], high * wide * prod(X[..., ::down, ::across].shape)):
+        seen = windows(X[:, part], (high, wide), **settings)
+        places = tuple(seen.shape[2:])
+        seen = xp.reshape(seen, (high * wide, groups, depth, prod(places)))
         seen = xp.permute_dims(seen, (1, 0, 2, 3))
         yield part, places, xp.reshape(seen, (groups, weights, prod(places)))
 
 
 def _stamped(
-    Y: Array,
-    W: Array,
-    shape: Sequence[int],
-    stride: Setting,
-    padding: Setting,
-    dilation: Setting,
-    groups: int,
+    Y: Array, W: Array, shape: tuple[int, int], groups: int, **settings: Any
 ) -> Array:
     """Add up the stamps of all places on images of that shape."""
-    xp, depth, positions = array_namespace(Y), W.shape[1], prod(_size(W))
+    xp, (filters, depth, high, wide) = array_namespace(Y), W.shape
     kernel = xp.permute_dims(_matrix(W, groups), (0, 2, 1))
-    (top, left), (height, width) = _pair("padding", padding, 0), shape
-    padded, images = (height + 2 * top, width + 2 * left), []
-    Y = xp.permute_dims(Y, (1, 0, 2, 3))
+    Y, images = xp.permute_dims(Y, (1, 0, 2, 3)), []
     for part in _parts(Y.shape[1], groups * kernel.shape[1] * prod(Y.shape[1:])):
         _, n, rows, columns = Y[:, part].shape
-        pixels = xp.reshape(Y[:, part], (groups, kernel.shape[2], n * rows * columns))
+        pixels = xp.reshape(Y[:, part], (groups, filters // groups, n * rows * columns))
         stamps = xp.reshape(
-            kernel @ pixels, (groups, positions, depth, n, rows, columns)
+            kernel @ pixels, (groups, high * wide, depth, n, rows, columns)
         )
         stamps = xp.permute_dims(stamps, (1, 0, 2, 3, 4, 5))
-        stamps = xp.reshape(stamps, (positions, groups * depth, n, rows, columns))
-        image = overlap_add(stamps, padded, _size(W), stride=stride, dilation=dilation)
-        images.append(image[..., top : top + height, left : left + width])
+        stamps = xp.reshape(stamps, (high * wide, groups * depth, n, rows, columns))
+        images.append(overlap_add(stamps, shape, (high, wide), **settings))
     return xp.permute_dims(_joined(images), (1, 0, 2, 3))
 
 
@@ -623,6 +614,7 @@ def _joined(parts: list[Array]) -> Array:
     return array_namespace(*parts).concat(parts, axis=1) if parts[1:] else parts[0]
 
 
-def _pad(X: Any, *margins: tuple[int, int]) -> Any:
-    """Put zeros before and behind the last axes."""
-    return xpx.pad(X, [(0, 0)] * (X.ndim - len(margins)) + list(margins))
+def _pad(X: Any, margins: list[tuple[int, int]], fill: float = 0.0) -> Any:
+    """Fill up before and behind the last axes."""
+    before = [(0, 0)] * (X.ndim - len(margins))
+    return xpx.pad(X, before + margins, constant_values=fill)

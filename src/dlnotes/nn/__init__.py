@@ -6,6 +6,7 @@ from dlnotes.nn.activation import ELU, LeakyReLU, ReLU, Sigmoid, Tanh
 from dlnotes.nn.convolution import Conv2d
 from dlnotes.nn.linear import Linear
 from dlnotes.nn.loss import CrossEntropyLoss
+from dlnotes.nn.pooling import MaxPool2d
 
 __all__ = [
     "ELU",
@@ -14,6 +15,7 @@ __all__ = [
     "Flatten",
     "LeakyReLU",
     "Linear",
+    "MaxPool2d",
     "ReLU",
     "Sigmoid",
     "Tanh",

@@ -42,7 +42,7 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
             losses, total = self._labelled(logits, target, weight)
         reduced: dict[str, Callable[[], Tensor]] = {
             "none": lambda: losses,
-            "sum": lambda: losses.sum(),
+            "sum": losses.sum,
             "mean": lambda: losses.sum() / total,
         }
         return reduced[self.reduction]()
@@ -52,8 +52,9 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
     ) -> tuple[Tensor, Tensor]:
         """Return the loss of each instance, and what all of them weigh."""
         ignored = labels == self.ignore_index
-        labels = labels.masked_fill(ignored, 0)
         labels = labels.long() if labels.dtype == torch.uint8 else labels
+        beyond = logits.shape[-1]  # where a label below zero belongs as well
+        labels = labels.masked_fill(labels < 0, beyond).masked_fill(ignored, 0)
         weights = weight[labels].masked_fill(ignored, 0)
         losses = weights * cross_entropy(logits, labels)
         if self.label_smoothing:

@@ -1,0 +1,379 @@
+"""Each module computes what PyTorch's computes, with its state and its errors."""
+
+import pickle
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlnotes import nn
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
+    pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated"),
+]
+
+# A class, its settings, and the shape of an input.
+CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
+    "linear": ("Linear", {"in_features": 4, "out_features": 3}, (5, 4)),
+    "linear, one instance": ("Linear", {"in_features": 4, "out_features": 3}, (4,)),
+    "linear, many axes": (
+        "Linear",
+        {"in_features": 4, "out_features": 3},
+        (2, 1, 5, 4),
+    ),
+    "linear, no instance": ("Linear", {"in_features": 4, "out_features": 3}, (0, 4)),
+    "linear, no bias": (
+        "Linear",
+        {"in_features": 4, "out_features": 3, "bias": False},
+        (5, 4),
+    ),
+    "convolution": ("Conv2d", {"kernel_size": 3}, (2, 4, 7, 6)),
+    "convolution, one image": ("Conv2d", {"kernel_size": 3}, (4, 7, 6)),
+    "convolution, no image": ("Conv2d", {"kernel_size": 3}, (0, 4, 7, 6)),
+    "convolution, no bias": ("Conv2d", {"kernel_size": 3, "bias": False}, (2, 4, 7, 6)),
+    "convolution, rectangle": (
+        "Conv2d",
+        {
+            "kernel_size": (2, 3),
+            "stride": (2, 1),
+            "padding": (1, 2),
+            "dilation": (1, 2),
+        },
+        (2, 4, 7, 6),
+    ),
+    "convolution, groups": ("Conv2d", {"kernel_size": 3, "groups": 2}, (2, 4, 7, 6)),
+    "convolution, valid": (
+        "Conv2d",
+        {"kernel_size": 3, "padding": "valid"},
+        (2, 4, 7, 6),
+    ),
+    "convolution, same": (
+        "Conv2d",
+        {"kernel_size": (4, 3), "padding": "same", "dilation": (1, 2)},
+        (2, 4, 7, 6),
+    ),
+    "convolution, same and reflected": (
+        "Conv2d",
+        {"kernel_size": (4, 3), "padding": "same", "padding_mode": "reflect"},
+        (4, 7, 6),
+    ),
+    **{
+        f"convolution, {mode}": (
+            "Conv2d",
+            {"kernel_size": 3, "padding": (2, 1), "padding_mode": mode, "stride": 2},
+            (2, 4, 7, 6),
+        )
+        for mode in ("zeros", "reflect", "replicate", "circular")
+    },
+    "relu": ("ReLU", {}, (5, 4)),
+    "relu in place": ("ReLU", {"inplace": True}, (5, 4)),
+    "leaky relu": ("LeakyReLU", {"negative_slope": 0.2}, (5, 4)),
+    "leaky relu in place": ("LeakyReLU", {"inplace": True}, (5, 4)),
+    "elu": ("ELU", {"alpha": 0.7}, (5, 4)),
+    "elu in place": ("ELU", {"inplace": True}, (5, 4)),
+    "sigmoid": ("Sigmoid", {}, (2, 3, 4)),
+    "tanh": ("Tanh", {}, ()),
+    "flatten": ("Flatten", {"start_dim": 0, "end_dim": 1}, (2, 3, 4)),
+    "pooling": ("MaxPool2d", {"kernel_size": 2}, (2, 3, 6, 8)),
+    "pooling, one image": ("MaxPool2d", {"kernel_size": 2}, (3, 6, 8)),
+    "pooling, overlapping": (
+        "MaxPool2d",
+        {"kernel_size": 3, "stride": 1},
+        (2, 3, 6, 8),
+    ),
+    "pooling, rectangle": (
+        "MaxPool2d",
+        {
+            "kernel_size": (3, 2),
+            "stride": (2, 1),
+            "padding": (1, 0),
+            "dilation": (1, 2),
+        },
+        (2, 3, 6, 8),
+    ),
+    "pooling, list": (
+        "MaxPool2d",
+        {"kernel_size": [3, 2], "stride": [2, 1], "padding": [1, 0]},
+        (2, 3, 6, 8),
+    ),
+    "pooling, rest left out": ("MaxPool2d", {"kernel_size": 3}, (2, 3, 7, 8)),
+    "pooling, rest kept": (
+        "MaxPool2d",
+        {"kernel_size": 3, "ceil_mode": True},
+        (2, 3, 7, 8),
+    ),
+    "pooling, last window outside": (
+        "MaxPool2d",
+        {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True},
+        (2, 3, 6, 8),
+    ),
+    "pooling, where": (
+        "MaxPool2d",
+        {"kernel_size": 3, "padding": 1, "return_indices": True, "ceil_mode": True},
+        (2, 3, 7, 8),
+    ),
+    "pooling, where in one image": (
+        "MaxPool2d",
+        {"kernel_size": 2, "dilation": 2, "return_indices": True},
+        (3, 7, 8),
+    ),
+}
+every_case = pytest.mark.parametrize(
+    ("name", "settings", "shape"), CASES.values(), ids=CASES.keys()
+)
+
+
+def both(name: str, settings: dict[str, Any]) -> tuple[Any, Any]:
+    """Return our module and PyTorch's, with the same parameters."""
+    if name == "Conv2d":
+        settings = {"in_channels": 4, "out_channels": 6, **settings}
+    ours, theirs = getattr(nn, name)(**settings), getattr(torch.nn, name)(**settings)
+    ours.load_state_dict(theirs.state_dict())
+    return ours, theirs
+
+
+def numbers(*shape: int) -> Tensor:
+    """Return random numbers, some of them equal, and some zero."""
+    torch.manual_seed(0)
+    return torch.randn(shape).mul(4).round().div(4)
+
+
+def results(module: Any, X: Tensor, *others: Any) -> list[Tensor]:
+    """Return outputs, indices among them, and the gradients of a random sum of them."""
+    X = X.clone().requires_grad_()
+    outputs = module(X.clone(), *others)  # a module may write into what it is given
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    upstream = numbers(*outputs[0].shape) + 0.1
+    wanted = [X, *module.parameters()]
+    return [*outputs, *torch.autograd.grad(outputs[0], wanted, upstream)]
+
+
+@every_case
+def test_outputs_and_gradients_are_pytorch_s(
+    name: str, settings: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    ours, theirs = both(name, settings)
+    X = numbers(*shape)
+
+    torch.testing.assert_close(results(ours, X), results(theirs, X))
+
+
+@every_case
+def test_gradients_have_the_right_gradients(
+    name: str, settings: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    ours, theirs = (module.double() for module in both(name, settings))
+    X = numbers(*shape).double() + 0.1 * torch.rand(shape, dtype=torch.float64)
+
+    def slopes(module: Any) -> Any:
+        X_ = X.clone().requires_grad_()
+        outputs = module(X_.clone())
+        value = (outputs[0] if isinstance(outputs, tuple) else outputs).pow(3).sum()
+        (slope,) = torch.autograd.grad(value, X_, create_graph=True)
+        return torch.autograd.grad(slope.pow(2).sum() + 0 * X_.sum(), X_)
+
+    torch.testing.assert_close(slopes(ours), slopes(theirs))
+
+
+@every_case
+def test_state_repr_and_copies_are_pytorch_s(
+    name: str, settings: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    ours, theirs = both(name, settings)
+    X = numbers(*shape)
+    before = results(ours, X)
+
+    theirs.load_state_dict(ours.state_dict())
+
+    assert repr(ours) == repr(theirs)
+    for copied in (deepcopy(ours), pickle.loads(pickle.dumps(ours))):
+        torch.testing.assert_close(results(copied, X), before)
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+
+
+@every_case
+def test_a_module_can_be_compiled_whole(
+    name: str, settings: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    ours, _ = both(name, settings)
+    X = numbers(*shape)
+    torch.compiler.reset()
+    compiled: Any = torch.compile(ours, backend="eager", fullgraph=True)
+
+    torch.testing.assert_close(compiled(X.clone()), ours(X.clone()))
+
+
+@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU"])
+def test_what_works_in_place_returns_its_argument(name: str) -> None:
+    X = numbers(5, 4)
+
+    assert getattr(nn, name)(inplace=True)(X) is X
+
+
+LOSSES: dict[str, dict[str, Any]] = {
+    "mean": {},
+    "sum": {"reduction": "sum"},
+    "each": {"reduction": "none"},
+    "weights": {"weight": torch.tensor([0.5, 2.0, 0.0, 1.0])},
+    "weights, each": {"weight": torch.rand(4), "reduction": "none"},
+    "smooth": {"label_smoothing": 0.2},
+    "smooth and weights": {"label_smoothing": 0.2, "weight": torch.rand(4)},
+    "smooth, sum": {"label_smoothing": 1.0, "reduction": "sum"},
+    "deprecated": {"size_average": False},
+}
+SHAPES = {"one": (4,), "batch": (5, 4), "places": (2, 4, 3, 2), "none": (0, 4)}
+
+
+@pytest.mark.filterwarnings("ignore:size_average and reduce args will be deprecated")
+@pytest.mark.parametrize("settings", LOSSES.values(), ids=LOSSES.keys())
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("target", ["labels", "bytes", "ignored", "left out", "shares"])
+def test_the_loss_is_pytorch_s(
+    settings: dict[str, Any], shape: tuple[int, ...], target: str
+) -> None:
+    logits, classes = numbers(*shape), min(1, len(shape) - 1)
+    places = shape[:classes] + shape[classes + 1 :]
+    wanted = torch.randint(4, places)
+    if target == "bytes":
+        wanted = wanted.byte()
+    elif target == "ignored":
+        settings = {**settings, "ignore_index": 2}
+    elif target == "left out":
+        wanted = wanted.masked_fill(wanted == 1, -100)
+    elif target == "shares":
+        wanted = torch.rand(shape).softmax(classes)
+    whole = wanted.long() if target == "bytes" else wanted  # PyTorch takes some bytes
+    ours = nn.CrossEntropyLoss(**settings)
+    theirs = torch.nn.CrossEntropyLoss(**settings)
+
+    assert repr(ours) == repr(theirs)
+    torch.testing.assert_close(
+        results(ours, logits, wanted), results(theirs, logits, whole), equal_nan=True
+    )
+
+
+MAKING: dict[str, tuple[str, dict[str, Any]]] = {
+    "groups": ("Conv2d", {"kernel_size": 3, "groups": 3}),
+    "no groups": ("Conv2d", {"kernel_size": 3, "groups": 0}),
+    "mode": ("Conv2d", {"kernel_size": 3, "padding_mode": "mirror"}),
+    "same with a stride": (
+        "Conv2d",
+        {"kernel_size": 3, "padding": "same", "stride": 2},
+    ),
+    "padding": ("Conv2d", {"kernel_size": 3, "padding": "much"}),
+    "unknown": ("Linear", {"in_features": 4, "out_features": 3, "units": 3}),
+    "no elu": ("ELU", {"negative_slope": 0.1}),
+}
+
+
+@pytest.mark.parametrize(("name", "settings"), MAKING.values(), ids=MAKING.keys())
+def test_settings_that_pytorch_refuses_are_refused_in_its_words(
+    name: str, settings: dict[str, Any]
+) -> None:
+    if name == "Conv2d":
+        settings = {"in_channels": 4, "out_channels": 6, **settings}
+    with pytest.raises((ValueError, TypeError)) as refused:
+        getattr(torch.nn, name)(**settings)
+
+    with pytest.raises(refused.type) as also:
+        getattr(nn, name)(**settings)
+
+    assert str(also.value) == str(refused.value)
+
+
+CALLS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
+    "inputs": ("Linear", {"in_features": 4, "out_features": 3}, (numbers(5, 3),)),
+    "no axis": ("Linear", {"in_features": 1, "out_features": 3}, (numbers(),)),
+    "integers": (
+        "Linear",
+        {"in_features": 4, "out_features": 3},
+        (torch.ones(5, 4, dtype=torch.int64),),
+    ),
+    "precision": (
+        "Linear",
+        {"in_features": 4, "out_features": 3},
+        (numbers(5, 4).double(),),
+    ),
+    "list": ("Linear", {"in_features": 4, "out_features": 3}, ([1.0, 2.0],)),
+    "channels": ("Conv2d", {"kernel_size": 3}, (numbers(2, 3, 7, 6),)),
+    "axes": ("Conv2d", {"kernel_size": 3}, (numbers(7, 6),)),
+    "more axes": ("Conv2d", {"kernel_size": 3}, (numbers(1, 2, 4, 7, 6),)),
+    "small image": ("Conv2d", {"kernel_size": 3}, (numbers(2, 4, 2, 6),)),
+    "short mirror": (
+        "Conv2d",
+        {"kernel_size": 3, "padding": 3, "padding_mode": "reflect"},
+        (numbers(2, 4, 3, 3),),
+    ),
+    "stride of zero": (
+        "Conv2d",
+        {"kernel_size": 3, "stride": 0},
+        (numbers(2, 4, 7, 6),),
+    ),
+    "padding below zero": (
+        "Conv2d",
+        {"kernel_size": 3, "padding": -1},
+        (numbers(2, 4, 7, 6),),
+    ),
+    "sigmoid of a list": ("Sigmoid", {}, ([1.0],)),
+    "window of nothing": ("MaxPool2d", {"kernel_size": 0}, (numbers(2, 3, 6, 8),)),
+    "much padding": (
+        "MaxPool2d",
+        {"kernel_size": 2, "padding": 2},
+        (numbers(3, 6, 8),),
+    ),
+    "large window": ("MaxPool2d", {"kernel_size": 7}, (numbers(2, 3, 6, 8),)),
+    "plane": ("MaxPool2d", {"kernel_size": 2}, (numbers(6, 8),)),
+    "labels": ("CrossEntropyLoss", {}, (numbers(5, 4), torch.tensor([0, 1, 4, 2, 3]))),
+    "label below": (
+        "CrossEntropyLoss",
+        {},
+        (numbers(5, 4), torch.tensor([0, 1, -1, 2, 3])),
+    ),
+    "batch": ("CrossEntropyLoss", {}, (numbers(5, 4), torch.tensor([0, 1]))),
+    "kind of label": ("CrossEntropyLoss", {}, (numbers(2, 4), torch.zeros(2).int())),
+    "whole shares": ("CrossEntropyLoss", {}, (numbers(2, 4), torch.ones(2, 4).long())),
+    "weights": (
+        "CrossEntropyLoss",
+        {"weight": torch.ones(3)},
+        (numbers(2, 4), torch.tensor([0, 1])),
+    ),
+    "smoothing": (
+        "CrossEntropyLoss",
+        {"label_smoothing": 1.5},
+        (numbers(2, 4), torch.tensor([0, 1])),
+    ),
+    "reduction": (
+        "CrossEntropyLoss",
+        {"reduction": "median"},
+        (numbers(2, 4), torch.tensor([0, 1])),
+    ),
+    "ignored share": (
+        "CrossEntropyLoss",
+        {"ignore_index": 1},
+        (numbers(2, 4), torch.ones(2, 4)),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "given"), CALLS.values(), ids=CALLS.keys()
+)
+def test_inputs_that_pytorch_refuses_are_refused_in_its_words(
+    name: str, settings: dict[str, Any], given: tuple[Any, ...]
+) -> None:
+    ours, theirs = both(name, settings)
+    with pytest.raises(Exception) as refused:  # noqa: PT011  # whichever PyTorch has
+        theirs(*given)
+
+    with pytest.raises(refused.type) as also:
+        ours(*given)
+
+    assert str(also.value) == str(refused.value)
+
+
+def test_what_only_the_section_refuses_is_said_in_its_words() -> None:
+    with pytest.raises(ValueError, match=r"alpha must be at least 0, got -0\.5"):
+        nn.LeakyReLU(-0.5)(numbers(3))
