@@ -9,11 +9,13 @@ import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -24,16 +26,21 @@ if TYPE_CHECKING:
 VIEWS = [(scheme, width) for width in (1280, 320) for scheme in ("light", "dark")]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 UNFOLD = "document.querySelectorAll('details').forEach(fold => fold.open = true)"
+STILL = "* {animation: none !important; transition: none !important}"
 AUDIT = "axe.run(document, {resultTypes: ['violations']}).then(each => each.violations)"
 TOO_WIDE = """
 () => {
-  const width = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth <= width) return "";
-  const scrolls = box => box && (getComputedStyle(box).overflowX !== "visible"
-    || scrolls(box.parentElement));
-  const wide = [...document.querySelectorAll("article *")].filter(box =>
-    box.getBoundingClientRect().right > width + 1 && !scrolls(box.parentElement));
-  return wide.length ? wide.at(-1).outerHTML.slice(0, 120) : "some element";
+  const fits = box => {
+    let around = box.parentElement;
+    while (getComputedStyle(around).overflowX === "visible" && around.parentElement)
+      around = around.parentElement;
+    const scrolls = ["auto", "scroll"].includes(getComputedStyle(around).overflowX);
+    return scrolls && !around.matches(".content")
+      || box.getBoundingClientRect().right <= around.getBoundingClientRect().right + 1;
+  };
+  const boxes = document.querySelectorAll("article :not(mjx-assistive-mml *)");
+  const wide = [...boxes].find(box => !fits(box));
+  return wide ? wide.outerHTML.slice(0, 120) : "";
 }
 """
 NAMELESS = re.compile(r"|.*\.(svg|png|jpe?g)|_?images/.*|image\d*", re.IGNORECASE)
@@ -112,14 +119,14 @@ def shown(browser: "Browser", site: str, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         page.goto(f"{site}/{name}")
         page.add_script_tag(content=_axe())
-        page.add_style_tag(content="* {transition: none !important}")
+        page.add_style_tag(content=STILL)
         page.evaluate(UNFOLD)
         for scheme, width in VIEWS:
             page.set_viewport_size({"width": width, "height": 900})
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             view = f"{name}, {scheme}, {width} px"
             if wide := page.evaluate(TOO_WIDE):
-                yield f"{view}: wider than the page: {wide}"
+                yield f"{view}: wider than its place: {wide}"
             for finding in page.evaluate(AUDIT):
                 yield f"{view}: {_finding(finding)}"
         yield from (f"{name}: {problem}" for problem in problems)
@@ -130,7 +137,7 @@ def found(
     browser: "Browser", site: str, documents: dict[Path, Document]
 ) -> Iterator[str]:
     """Say which section the search does not find by its name."""
-    from playwright.sync_api import TimeoutError
+    from playwright.sync_api import TimeoutError as NotThere
 
     problems: list[str] = []
     page = _watched(browser, site, problems)
@@ -144,7 +151,7 @@ def found(
             link = page.locator("#search-results li a", has_text=heading[1])
             try:
                 link.first.wait_for(timeout=10_000)
-            except TimeoutError:
+            except NotThere:
                 yield f"search: does not find {heading[1]!r}"
     yield from problems
 
@@ -223,20 +230,34 @@ def served(root: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def main(root: Path, *chosen: str) -> str:
-    """Return a line for each problem."""
+@contextmanager
+def started() -> Iterator["Browser"]:
+    """Start a browser."""
     from playwright.sync_api import sync_playwright
 
+    chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def main(root: Path, *chosen: str) -> str:
+    """Return a line for each problem."""
     documents = read(root)
     names = chosen or [str(path.relative_to(root)) for path in documents]
-    chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    with served(root) as site, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        problems = [*written(documents), *shown(browser, site, names)]
+    cores = min(os.cpu_count() or 1, len(names))
+
+    def share(core: int) -> list[str]:
+        with started() as browser:
+            return list(shown(browser, site, names[core::cores]))
+
+    with served(root) as site, ThreadPoolExecutor(cores) as pool:
+        problems = [*written(documents), *chain(*pool.map(share, range(cores)))]
         if not chosen:
-            problems += found(browser, site, documents)
-            problems += offline(browser, root / "neurons" / "perceptron_rule.html")
-        browser.close()
+            with started() as browser:
+                problems += found(browser, site, documents)
+                problems += offline(browser, root / "neurons" / "perceptron_rule.html")
     return "\n".join(problems)
 
 
