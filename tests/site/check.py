@@ -45,6 +45,8 @@ TOO_WIDE = """
 """
 NAMELESS = re.compile(r"|.*\.(svg|png|jpe?g)|_?images/.*|image\d*", re.IGNORECASE)
 
+LEFTOVER = re.compile(r"Text\(.*|&lt;matplotlib.*|output stderr")
+
 
 class Document(HTMLParser):
     """What a page names: its own anchors, where it leads, what it loads and shows."""
@@ -88,12 +90,13 @@ def written(documents: dict[Path, Document]) -> Iterator[str]:
     for page, document in documents.items():
         if not document.described:
             yield f"{page}: no description for search engines"
+        for text in LEFTOVER.findall(page.read_text(encoding="utf-8")):
+            yield f"{page}: a cell leaves {text!r} on it"
         for text in filter(NAMELESS.fullmatch, document.alternatives):
             yield f"{page}: an image says only {text!r}"
-        for url in document.loads:
-            if urlsplit(url).scheme not in ("", "data"):
+        for url in sorted({*document.links, *document.loads}):
+            if urlsplit(url).scheme not in ("", "data") and url in document.loads:
                 yield f"{page}: loads {url}"
-        for url in {*document.links, *document.loads}:
             if not _resolves(page, url, documents):
                 yield f"{page}: no such place as {url}"
 

@@ -64,6 +64,7 @@ References
 
 from math import prod
 
+from array_api_compat import device
 from jaxtyping import Float, Int
 
 from dlnotes.arrays import Array, array_namespace, checked
@@ -254,7 +255,7 @@ def cross_entropy_gradient(
     [[0.7, -0.8, 0.1]]
     """
     xp = array_namespace(logits)
-    classes = xp.arange(logits.shape[-1], device=logits.device)
+    classes = xp.arange(logits.shape[-1], device=device(logits))
     wanted = xp.astype(labels[..., None] == classes, logits.dtype)
     return (softmax(logits) - wanted) / prod(labels.shape)
 

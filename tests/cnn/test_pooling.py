@@ -1,0 +1,158 @@
+"""Max pooling against PyTorch, loops and difference quotients."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from dlnotes.cnn.pooling import max_pool2d, max_pool2d_backward
+
+LAYERS: list[dict[str, Any]] = [
+    {"size": 2},
+    {"size": 3, "stride": 2},
+    {"size": 3, "stride": 2, "padding": 1},
+    {"size": (3, 2), "stride": (1, 3), "padding": (0, 1)},
+    {"size": 2, "stride": 1, "dilation": 3, "padding": 1},
+    {"size": (2, 3), "dilation": (1, 2)},
+]
+
+
+def pytorch(X: Any, size: Any, **layer: Any) -> torch.Tensor:
+    """Return what PyTorch's own layer does."""
+    return functional.max_pool2d(torch.as_tensor(X), size, **layer)
+
+
+@pytest.mark.verifies("eq-max-pool")
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_is_pytorchs_on_negative_numbers_too(
+    layer: dict[str, Any], rng: np.random.Generator, array: Callable[[Any], Any]
+) -> None:
+    X = rng.normal(size=(2, 3, 9, 8)) - 1
+
+    Y = max_pool2d(array(X), **layer)
+
+    np.testing.assert_array_equal(Y, pytorch(X, **layer))
+
+
+@pytest.mark.verifies("eq-max-pool")
+def test_every_engine_keeps_the_largest_pixel_of_each_window(
+    rng: np.random.Generator, run: Callable[..., Any]
+) -> None:
+    X = rng.normal(size=(2, 3, 7, 6))
+
+    Y = run(partial(max_pool2d, size=(3, 2), stride=2), X)
+
+    assert Y.shape == (2, 3, 3, 3)
+    for n, c, i, j in np.ndindex(Y.shape):
+        assert Y[n, c, i, j] == X[n, c, 2 * i : 2 * i + 3, 2 * j : 2 * j + 2].max()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_gradient_goes_where_pytorch_sends_it(
+    layer: dict[str, Any],
+    ties: bool,  # noqa: FBT001
+    rng: np.random.Generator,
+    array: Callable[[Any], Any],
+) -> None:
+    X = (
+        rng.integers(0, 3, (2, 3, 9, 8)) - 1.0
+        if ties
+        else rng.normal(size=(2, 3, 9, 8))
+    )
+    upstream = rng.normal(size=pytorch(X, **layer).shape)
+
+    gradient = max_pool2d_backward(array(X), array(upstream), **layer)
+
+    leaf = torch.tensor(X, requires_grad=True)
+    Y = pytorch(leaf, **layer)
+    (want,) = torch.autograd.grad(Y, leaf, torch.asarray(upstream))
+    np.testing.assert_allclose(gradient, want, rtol=1e-12)
+
+
+def test_every_engine_carries_the_gradient_back_to_the_first_winner(
+    rng: np.random.Generator, run: Callable[..., Any]
+) -> None:
+    X, upstream = rng.integers(0, 3, (2, 3, 7, 5)) / 2, rng.normal(size=(2, 3, 3, 2))
+
+    gradient = run(partial(max_pool2d_backward, size=3, stride=2), X, upstream)
+
+    want = np.zeros_like(X)
+    for n, c, i, j in np.ndindex(upstream.shape):
+        window = X[n, c, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
+        u, v = divmod(window.ravel().tolist().index(window.max()), 3)
+        want[n, c, 2 * i + u, 2 * j + v] += upstream[n, c, i, j]
+    np.testing.assert_allclose(gradient, want, rtol=1e-12)
+
+
+def test_the_gradient_is_a_difference_quotient_and_autograd_agrees(
+    rng: np.random.Generator,
+) -> None:
+    X, direction = rng.normal(size=(2, 2, 3, 7, 6))
+    layer: dict[str, Any] = {"size": 3, "stride": 2, "padding": 1}
+    upstream = rng.normal(size=max_pool2d(X, **layer).shape)
+
+    gradient = max_pool2d_backward(X, upstream, **layer)
+
+    h = 1e-6
+    less, more = (
+        np.sum(upstream * max_pool2d(X + step * direction, **layer)) for step in (-h, h)
+    )
+    np.testing.assert_allclose(
+        np.sum(gradient * direction), (more - less) / (2 * h), rtol=1e-7
+    )
+    leaf = torch.tensor(X, requires_grad=True)
+    Y = max_pool2d(leaf, **layer)
+    (want,) = torch.autograd.grad(Y, leaf, torch.asarray(upstream))
+    np.testing.assert_allclose(gradient, want, rtol=1e-12)
+
+
+def test_what_is_not_a_number_wins_its_windows(array: Callable[[Any], Any]) -> None:
+    X = np.zeros((1, 1, 4, 4))
+    X[0, 0, 0, 1] = np.nan
+
+    Y = max_pool2d(array(X), 2)
+
+    np.testing.assert_array_equal(Y[0, 0], [[np.nan, 0], [0, 0]])
+
+
+def test_single_precision_stays_single_and_no_images_are_no_error(
+    array: Callable[[Any], Any],
+) -> None:
+    X = array(np.ones((0, 2, 4, 6), np.float32))
+
+    Y = max_pool2d(X, 2)
+    gradient = max_pool2d_backward(X, Y, 2)
+
+    assert tuple(Y.shape) == (0, 2, 2, 3)
+    assert Y.dtype == gradient.dtype == X.dtype
+    assert gradient.shape == X.shape
+
+
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        ({"size": 0}, "size must be .* at least 1, got 0"),
+        ({"size": 2, "stride": 0}, "stride must be .* at least 1, got 0"),
+        ({"size": 3, "padding": 2}, "padding must be at most half of size 3, got 2"),
+        ({"size": 3, "padding": -1}, "padding must be .* at least 0, got -1"),
+        ({"size": 2, "dilation": 0.5}, r"dilation must be .* got 0\.5"),
+        ({"size": 6}, "a window of size 6 .* does not fit into 5 x 6 pixels"),
+    ],
+)
+def test_a_layer_that_cannot_be_is_refused(layer: dict[str, Any], says: str) -> None:
+    X = np.ones((1, 2, 5, 6))
+
+    with pytest.raises(ValueError, match=says):
+        max_pool2d(X, **layer)
+    with pytest.raises(ValueError, match=says):
+        max_pool2d_backward(X, np.ones((1, 2, 2, 3)), **layer)
+
+
+def test_an_upstream_gradient_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="upstream must have 2 rows and 3 columns"):
+        max_pool2d_backward(np.ones((1, 2, 5, 6)), np.ones((1, 2, 3, 3)), 2)
