@@ -557,8 +557,8 @@ def _columns(
     xp, (_, depth, high, wide) = array_namespace(X), W.shape
     if X.shape[1] != groups * depth:
         raise ValueError(
-            f"X must have {groups * depth} channels, {depth} as the filters of W read "
-            f"for each of {groups} groups, got {X.shape[1]}"
+            f"X must have {groups * depth} channels, groups ({groups}) times those of "
+            f"W ({depth}), got {X.shape[1]}"
         )
     down, across = _pair("stride", settings["stride"])
     X, weights = xp.permute_dims(X, (1, 0, 2, 3)), high * wide * depth
