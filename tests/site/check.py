@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Response, Route
 
 VIEWS = [(scheme, width) for width in (1280, 320) for scheme in ("light", "dark")]
+PATIENCE = 120_000  # milliseconds, on a busy machine
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # Unfold all, and leave one word of each colour in code, which axe is slow to look at.
 PREPARE = """
@@ -166,7 +167,7 @@ def found(
             page.goto(f"{site}/search.html?q={quote(heading[1])}")
             link = page.locator("#search-results li a", has_text=heading[1])
             try:
-                link.first.wait_for(timeout=10_000)
+                link.first.wait_for(timeout=PATIENCE / 4)
             except NotThere:
                 yield f"search: does not find {heading[1]!r}"
     yield from problems
@@ -207,6 +208,7 @@ def _watched(browser: "Browser", site: str, problems: list[str]) -> "Page":
             problems.append(f"{response.status} for {response.url}")
 
     page = browser.new_context().new_page()
+    page.set_default_timeout(PATIENCE)
     page.route("**/*", guard)
     page.on("console", on_console)
     page.on("response", on_response)

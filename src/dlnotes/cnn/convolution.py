@@ -19,9 +19,9 @@ filter :math:`k` says at place :math:`(i, j)`
    Y_{k,i,j} = b_k + \sum_{c=1}^{D_1} \sum_{u=0}^{F-1} \sum_{v=0}^{F-1}
    W_{k,c,u,v}\, X_{c,\,iS+u-P,\,jS+v-P}
 
-Pixels outside the image count as zero, and with dilation :math:`D` the offsets
-:math:`u, v` become :math:`Du, Dv`.  The equation is linear in each of its parts, so a
-gradient :math:`\bar Y` of the loss comes back through it by the same products:
+Pixels outside the image count as zero, and a dilation multiplies the offsets :math:`u`
+and :math:`v`.  The equation is linear in each of its parts, so a gradient
+:math:`\bar Y` of the loss comes back through it by the same products:
 
 .. math::
    :label: eq-conv-2d-backward
@@ -272,34 +272,29 @@ def overlap_add(
     """
     xp, (rows, columns) = array_namespace(slices), slices.shape[-2:]
     (high, wide), (down, across) = _pair("size", size), _pair("stride", stride)
-    (top, left), (gap, space) = (
-        _pair("padding", padding, 0),
-        _pair("dilation", dilation),
-    )
+    gap, space = _pair("dilation", dilation)
+    top, left = _pair("padding", padding, 0)
     height, width = shape[0] + 2 * top, shape[1] + 2 * left
-    y, x = (
-        down * (rows - 1) + gap * (high - 1),
-        across * (columns - 1) + space * (wide - 1),
-    )
-    if len(slices) != high * wide or y >= height or x >= width:
+    below = height - down * (rows - 1) - gap * (high - 1)
+    right = width - across * (columns - 1) - space * (wide - 1)
+    if len(slices) != high * wide or below < 1 or right < 1:
         raise ValueError(
             f"windows of size {size} on {shape[0]} x {shape[1]} pixels have other "
             f"slices than those of shape {tuple(slices.shape)}"
         )
-    # Each place becomes a block of down x across pixels, of which weight k reads one.
+    # Tile the image with blocks of down x across pixels: a weight reads one of each.
+    tall, broad = -(-height // down), -(-width // across)
     lead: tuple[int, ...] = slices.shape[1:-2]
     blocks = xp.reshape(slices, (len(slices), *lead, rows, 1, columns, 1))
-    below, right = -(-height // down) - rows, -(-width // across) - columns
 
     def placed(k: int) -> Array:
         (i, y), (j, x) = divmod(k // wide * gap, down), divmod(k % wide * space, across)
-        vertical = [(i, below - i), (y, down - 1 - y)]
-        horizontal = [(j, right - j), (x, across - 1 - x)]
+        vertical = [(i, tall - rows - i), (y, down - 1 - y)]
+        horizontal = [(j, broad - columns - j), (x, across - 1 - x)]
         return _pad(blocks[k], vertical + horizontal)
 
     image = sum(map(placed, range(1, len(slices))), start=placed(0))
-    rows, columns = (rows + below) * down, (columns + right) * across
-    image = xp.reshape(image, (*lead, rows, columns))
+    image = xp.reshape(image, (*lead, tall * down, broad * across))
     return image[..., top : top + shape[0], left : left + shape[1]]
 
 
@@ -516,8 +511,9 @@ def multiply_adds(size: int, depth: int, filters: int, places: int) -> int:
 
     Examples
     --------
-    A dense layer is a filter of side one at a single place.  AlexNet's last one has a
-    hundred times the weights of its first convolution, which costs 25 times as much:
+    A dense layer is a filter of side one at a single place.  AlexNet's last one has
+    more than a hundred times the weights of its first convolution, at a 25th of the
+    cost:
 
     >>> from dlnotes.cnn.convolution import multiply_adds
     >>> dense = multiply_adds(1, depth=4096, filters=1000, places=1)
@@ -550,7 +546,7 @@ def _pair(name: str, setting: int | tuple[int, ...], least: int = 1) -> tuple[in
 def _columns(
     X: Array, W: Array, groups: int, **settings: Any
 ) -> Iterator[tuple[slice, tuple[int, ...], Array]]:
-    """Yield a few images at a time, where their windows are, and a column for each.
+    """Yield which images come next, their number of windows, and a column for each.
 
     The rows are in the order of the weights, group by group, as in `_matrix`.
     """
