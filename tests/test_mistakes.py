@@ -18,9 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
-import scipy.stats  # noqa: F401 (loaded once, and not in every process)
 import torch
-import torch.fx.experimental.symbolic_shapes
 
 from dlnotes.exercises import Exercise, Mistake, _call, _equal, _parts, every
 
@@ -30,12 +28,20 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork"),
 ]
 
-SECONDS = 120  # after which a process that hangs is ended
+SECONDS = 600  # after which a process that hangs is ended
 OPTIONS = [
     *("-xq", "--assert=plain", "-pno:randomly", "-pno:cacheprovider"),
     *("-k", "not compiled and not jax"),  # a mistake is NumPy code
 ]
 PLANTED = [(exercise, each) for exercise in every() for each in exercise.mistakes]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """Load once what every process would load for itself."""
+    import scipy.stats  # noqa: F401
+
+    torch.compiler.reset()  # for its imports, which the optimizers need
 
 
 def name(planted: tuple[Exercise, Mistake]) -> str:

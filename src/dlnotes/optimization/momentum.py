@@ -42,7 +42,7 @@ References
 from jaxtyping import Float
 
 from dlnotes.arrays import Array, checked
-from dlnotes.optimization import gradient_descent
+from dlnotes.optimization.gradient_descent import update as descend
 
 
 @checked
@@ -147,7 +147,7 @@ def update(
     (array([-0.1]), array([1.]))
     """
     v = velocity(v, gradient, mu=mu, dampening=dampening)
-    return gradient_descent.update(theta, v, rate=rate), v
+    return descend(theta, v, rate=rate), v
 
 
 @checked
@@ -202,4 +202,4 @@ def nesterov_update(
     -0.109375
     """
     v = velocity(v, gradient, mu=mu)
-    return gradient_descent.update(theta, gradient + mu * v, rate=rate), v
+    return descend(theta, gradient + mu * v, rate=rate), v
