@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 from torch.nn import functional
@@ -25,6 +25,8 @@ SIDES = st.integers(1, 40)
 SIZES, STRIDES = st.integers(1, 9), st.integers(1, 6)
 PADDINGS, DILATIONS = st.integers(0, 5), st.integers(1, 4)
 
+steady = settings(deadline=None, derandomize=True)
+
 
 def slid(side: int, size: int, **layer: Any) -> torch.Tensor:
     """Return what a filter of ones makes of a line of ones in PyTorch."""
@@ -32,6 +34,7 @@ def slid(side: int, size: int, **layer: Any) -> torch.Tensor:
 
 
 @pytest.mark.verifies("eq-conv-w2")
+@steady
 @given(side=SIDES, size=SIZES, stride=STRIDES, padding=PADDINGS, dilation=DILATIONS)
 def test_a_layer_is_as_large_as_pytorchs_or_both_refuse_it(
     side: int, size: int, stride: int, padding: int, dilation: int
@@ -50,6 +53,7 @@ def test_a_layer_is_as_large_as_pytorchs_or_both_refuse_it(
 
 
 @pytest.mark.verifies("eq-conv-w2")
+@steady
 @given(side=st.integers(9, 40), size=SIZES, stride=STRIDES, padding=PADDINGS)
 def test_an_exact_fit_is_one_whose_last_place_reads_the_last_pixel(
     side: int, size: int, stride: int, padding: int
@@ -66,6 +70,7 @@ def test_an_exact_fit_is_one_whose_last_place_reads_the_last_pixel(
 
 
 @pytest.mark.verifies("eq-conv-w2")
+@steady
 @given(side=st.integers(3, 40), size=st.integers(1, 3), stride=STRIDES)
 def test_pooling_windows_have_as_many_places(side: int, size: int, stride: int) -> None:
     y = functional.max_pool1d(torch.ones(1, 1, side), size, stride)
@@ -105,6 +110,7 @@ def test_the_same_padding_is_pytorchs(size: int) -> None:
     assert torch.equal(Y, functional.conv2d(X, W, padding="same"))
 
 
+@steady
 @given(side=st.integers(9, 30), size=SIZES, stride=STRIDES, padding=PADDINGS)
 def test_a_pixel_is_read_as_often_as_the_sum_of_outputs_grows_with_it(
     side: int, size: int, stride: int, padding: int
@@ -118,6 +124,7 @@ def test_a_pixel_is_read_as_often_as_the_sum_of_outputs_grows_with_it(
     assert reads == gradient[0, 0].tolist()
 
 
+@steady
 @given(size=SIZES, dilation=DILATIONS)
 def test_a_dilated_filter_fits_exactly_once_on_as_many_pixels(
     size: int, dilation: int
@@ -125,6 +132,7 @@ def test_a_dilated_filter_fits_exactly_once_on_as_many_pixels(
     assert slid(dilated_size(size, dilation), size, dilation=dilation).shape[2] == 1
 
 
+@steady
 @given(
     side=SIDES, size=SIZES, stride=STRIDES, padding=PADDINGS, output_padding=PADDINGS
 )
