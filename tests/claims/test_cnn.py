@@ -155,8 +155,9 @@ def test_each_image_has_one_mark_in_its_place_and_half_of_them_are_crosses(
 
     X, y = cnn.marked(rng, place, images=500)
 
-    corners = set()
-    for image, label in zip(np.rint(X.numpy() - noise)[:, 0], y.tolist(), strict=True):
+    marks, corners = np.rint(X.numpy() - noise), set()
+    np.testing.assert_allclose(X.numpy() - marks, noise, atol=1e-6)
+    for image, label in zip(marks[:, 0], y.tolist(), strict=True):
         i, j = (int(where.min()) for where in np.nonzero(image))
         ink = [
             "".join(map(str, row)) for row in image[i : i + 3, j : j + 3].astype(int)

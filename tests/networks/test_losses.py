@@ -8,7 +8,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy import special
-from torch.nn import functional
 
 from dlnotes.networks.losses import (
     binary_cross_entropy,
@@ -25,12 +24,12 @@ Run = Callable[..., NDArray[Any]]
 
 
 def scores(rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Draw instances by places by classes, some far out, and a label for each."""
-    logits = rng.normal(scale=3, size=(6, 2, 4))
-    logits[1] += 900
-    logits[2] -= 900
-    logits[3, :, 1] += 800
-    return logits, rng.integers(4, size=(6, 2))
+    """Draw instances by classes, some far out, and a label for each instance."""
+    logits = rng.normal(scale=3, size=(12, 4))
+    logits[1:3] += 900
+    logits[3:5] -= 900
+    logits[5:7, 1] += 800
+    return logits, np.append(rng.integers(4, size=5), [0, 1, 2, 3, 0, 1, 2])
 
 
 def quotient(loss: Any, x: NDArray[Any], h: float = 1e-6) -> NDArray[Any]:
@@ -64,7 +63,7 @@ def test_softmax_and_its_logarithm_are_scipys(
 
     np.testing.assert_allclose(p, special.softmax(logits, axis=-1), rtol=1e-12)
     np.testing.assert_allclose(log_p, special.log_softmax(logits, axis=-1), rtol=1e-13)
-    np.testing.assert_allclose(p.sum(axis=-1), np.ones((6, 2)), rtol=1e-14)
+    np.testing.assert_allclose(p.sum(axis=-1), np.ones(12), rtol=1e-14)
 
 
 @pytest.mark.verifies("eq-softmax")
@@ -96,10 +95,8 @@ def test_cross_entropy_is_pytorchs(run: Run, rng: np.random.Generator) -> None:
 
     got = run(cross_entropy, logits, labels)
 
-    classes_first = torch.asarray(logits).movedim(-1, 1)
-    want = functional.cross_entropy(
-        classes_first, torch.asarray(labels), reduction="none"
-    )
+    theirs = torch.nn.CrossEntropyLoss(reduction="none")
+    want = theirs(*map(torch.asarray, (logits, labels)))
     np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-15)
     assert got.max() > 700, "some right class must be far from likely"
 
@@ -115,6 +112,20 @@ def test_cross_entropy_is_the_surprise_at_the_right_class(
     for n in range(5):
         odds = [np.exp(score) for score in logits[n]]
         assert float(got[n]) == pytest.approx(-np.log(odds[labels[n]] / sum(odds)))
+
+
+@pytest.mark.verifies("eq-cross-entropy")
+def test_all_axes_before_the_classes_are_of_instances(
+    run: Run, rng: np.random.Generator
+) -> None:
+    logits, labels = scores(rng)
+    shaped = logits.reshape(2, 3, 2, 4), labels.reshape(2, 3, 2)
+
+    losses, gradient = run(cross_entropy, *shaped), run(cross_entropy_gradient, *shaped)
+
+    np.testing.assert_allclose(losses.ravel(), cross_entropy(logits, labels))
+    flat = cross_entropy_gradient(logits, labels)
+    np.testing.assert_allclose(gradient.reshape(12, 4), flat, atol=1e-16)
 
 
 @pytest.mark.verifies("eq-binary-cross-entropy")
@@ -186,7 +197,7 @@ def test_the_gradient_of_the_cross_entropy_is_a_difference_quotient_far_out_too(
     mean = cross_entropy(tensor, torch.asarray(labels)).mean()
     (want,) = torch.autograd.grad(mean, tensor)
     np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-15)
-    np.testing.assert_allclose(got.sum(axis=-1), np.zeros((6, 2)), atol=1e-15)
+    np.testing.assert_allclose(got.sum(axis=-1), np.zeros(12), atol=1e-15)
 
 
 def test_labels_and_scores_that_do_not_fit_are_refused() -> None:
