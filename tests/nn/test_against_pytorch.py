@@ -206,6 +206,32 @@ def test_a_module_can_be_compiled_whole(
     torch.testing.assert_close(compiled(X.clone()), ours(X.clone()))
 
 
+@every_case
+def test_outputs_lie_in_memory_as_pytorch_s_so_that_they_can_be_viewed(
+    name: str, settings: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    ours, theirs = both(name, settings)
+    X = numbers(*shape)
+
+    torch.testing.assert_close(
+        ours(X.clone()), theirs(X.clone()), check_stride=0 not in shape
+    )
+
+
+@pytest.mark.parametrize("name", ["Conv2d", "MaxPool2d"])
+@pytest.mark.parametrize("what", ["images", "filters"])
+def test_channels_that_are_last_in_memory_stay_last(name: str, what: str) -> None:
+    ours, theirs = both(name, {"kernel_size": 3})
+    X = numbers(2, 4, 7, 6)
+    if what == "images":
+        X = X.contiguous(memory_format=torch.channels_last)
+    else:
+        for module in (ours, theirs):
+            module.to(memory_format=torch.channels_last)
+
+    torch.testing.assert_close(ours(X), theirs(X), check_stride=True)
+
+
 @pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU"])
 def test_what_works_in_place_returns_its_argument(name: str) -> None:
     X = numbers(5, 4)

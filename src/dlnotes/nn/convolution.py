@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from dlnotes.cnn.convolution import conv2d
+from dlnotes.nn.layout import laid_out_like
 from dlnotes.nn.refusal import refuses_like
 
 
@@ -43,4 +44,5 @@ class Conv2d(torch.nn.Conv2d):
             mode = self.padding_mode.replace("zeros", "constant")
             X = pad(X, self._reversed_padding_repeated_twice, mode=mode)
         Y = conv2d(X, weight, bias, groups=self.groups, **settings)
+        Y = laid_out_like(Y, X, weight)
         return Y if input.ndim == 4 else Y[0]

@@ -9,6 +9,7 @@ from torch.nn.modules.utils import _pair
 
 from dlnotes.cnn.convolution import windows
 from dlnotes.cnn.pooling import max_pool2d, max_pool2d_backward
+from dlnotes.nn.layout import laid_out_like
 from dlnotes.nn.refusal import refuses_like
 
 
@@ -41,6 +42,7 @@ class MaxPool2d(torch.nn.MaxPool2d):
             across, down = (_rest(X.shape, settings, axis) for axis in (1, 0))
             X = pad(X, (0, across, 0, down), value=-torch.inf)
         Y = _MaxPool2d.apply(X, settings)  # type: ignore[no-untyped-call]
+        Y = laid_out_like(Y, X)
         Y = Y if input.ndim == 4 else Y[0]
         if not self.return_indices:
             return Y
