@@ -1,6 +1,7 @@
 """The rules of the chapter's claims on made-up measurements, and what they rest on."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import cast
 
@@ -9,12 +10,19 @@ import pytest
 import torch
 
 from dlnotes.claims import Verdict, cnn
+from dlnotes.claims.trial import Trial
 from dlnotes.lab.fit import accuracy, predict
+from dlnotes.lab.tasks import Task, moons
+from dlnotes.optim import Adam
 
 
 def about(mean: float, spread: float = 0.1) -> list[float]:
     """Make up the results of five seeds."""
     return [mean + spread * each for each in (-1.0, -0.5, 0.0, 0.5, 1.0)]
+
+
+def few(rng: np.random.Generator) -> Task:
+    return moons(rng, train=10, noise=0.1)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +191,10 @@ def test_marks_are_the_same_for_a_seed_and_others_for_another() -> None:
 
 
 def test_networks_that_differ_in_their_padding_start_from_the_same_weights() -> None:
-    models = [cnn.drawn(cnn.detector(3, padding), seed=1) for padding in cnn.PADDINGS]
+    trials = [
+        Trial(few, cnn.detector(3, padding), Adam, epochs=1) for padding in cnn.PADDINGS
+    ]
+    models = [cast(torch.nn.Sequential, trial.start(1)[1]) for trial in trials]
     sizes = [tuple(model[:-3](torch.zeros(1, 1, 20, 20)).shape) for model in models]
 
     first, *others = [model.state_dict() for model in models]
@@ -191,32 +202,50 @@ def test_networks_that_differ_in_their_padding_start_from_the_same_weights() -> 
     assert sizes == [(1, 8, 14, 14), (1, 8, 20, 20), (1, 8, 20, 20)]
     for other in others:
         assert all(torch.equal(first[name], other[name]) for name in first)
-    another = cnn.drawn(cnn.detector(3, "zeros"), seed=2).state_dict()
+    another = trials[1].start(2)[1].state_dict()
     assert not torch.isclose(first["0.weight"], another["0.weight"]).any()
 
 
 @pytest.mark.parametrize("gain", [2, 1 / 3])
-def test_initial_weights_have_the_variance_that_is_wanted(gain: float) -> None:
+def test_initial_weights_have_the_variance_that_is_wanted(
+    rng: np.random.Generator, gain: float
+) -> None:
     layer = torch.nn.Conv2d(4, 500, 5)
 
-    cnn.drawn(torch.nn.Sequential(layer), seed=0, gain=gain)
+    cnn.drawn(layer, rng, gain)
 
     assert layer.weight.var().item() == pytest.approx(gain / 100, rel=0.02)
     assert not cast(torch.Tensor, layer.bias).any()
 
 
-def test_training_tells_the_marks_apart_and_is_repeatable(
+def test_marks_are_half_at_the_border_and_half_at_the_centre(
     rng: np.random.Generator,
 ) -> None:
-    data = cnn.marked(rng, "centre", images=600)
-    models = [cnn.drawn(cnn.detector(1, "zeros"), seed=3) for _ in range(2)]
+    task = cnn.marks(rng)
 
-    for model in models:
-        cnn.trained(model, *data, rate=0.03, seed=3)
+    for X, y in (task.train, task.test):
+        pixels = X[:, 0].reshape(2, 1000, 20, 20).mean(1)
+        inside = pixels[:, 7:13, 7:13].mean(dim=(1, 2))
+        assert inside.tolist() == pytest.approx([0, 5 / 36], abs=0.01)
+        assert pixels.mean(dim=(1, 2)).tolist() == pytest.approx(
+            [5 / 400] * 2, abs=0.01
+        )
+        assert y.reshape(2, 1000).sum(1).tolist() == [500, 500]
+    assert not torch.isclose(task.train[0], task.test[0]).all(dim=(1, 2, 3)).any()
 
-    one, again = (model.state_dict() for model in models)
-    assert all(torch.equal(one[name], again[name]) for name in one)
-    assert accuracy(predict(models[0], data[0]), data[1]) > 0.8
+
+def test_training_tells_the_marks_apart_and_is_repeatable() -> None:
+    def central(rng: np.random.Generator) -> Task:
+        data = cnn.marked(rng, "centre", images=600)
+        return replace(few(rng), train=data)
+
+    trial = Trial(central, cnn.detector(1, "zeros"), Adam, epochs=10)
+
+    (task, model, _), (_, again, _) = (trial.run(0.03, 3) for _ in range(2))
+
+    one, two = model.state_dict(), again.state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert accuracy(predict(model, task.train[0]), task.train[1]) > 0.8
 
 
 @pytest.mark.parametrize(

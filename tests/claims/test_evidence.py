@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp, ttest_rel
 
-from dlnotes.claims.evidence import TUNING_SEEDS, above, below, interval, tuned
+from dlnotes.claims import Verdict
+from dlnotes.claims.evidence import (
+    TUNING_SEEDS,
+    above,
+    below,
+    decide,
+    interval,
+    listed,
+    tuned,
+)
 
 
 def test_the_interval_is_that_of_scipys_t_test(rng: np.random.Generator) -> None:
@@ -47,3 +56,26 @@ def test_tuning_takes_the_best_mean_and_other_seeds_than_the_measurement() -> No
 
     assert tuned(score, list(scores)) == 0.3
     assert min(asked) >= 100
+
+
+@pytest.mark.parametrize(
+    ("applies", "verdict"),
+    [
+        ((True, True, True), Verdict.HOLDS),
+        ((False, True, True), Verdict.CONDITIONAL),
+        ((False, False, True), Verdict.FAILS),
+        ((False, False, False), Verdict.OPEN),
+    ],
+)
+def test_the_first_rule_that_applies_decides(
+    applies: tuple[bool, bool, bool], verdict: Verdict
+) -> None:
+    confirmed, conditional, refuted = applies
+
+    assert (
+        decide(confirmed=confirmed, conditional=conditional, refuted=refuted) is verdict
+    )
+
+
+def test_lists_read_well() -> None:
+    assert [listed("abc"[:k]) for k in (1, 2, 3)] == ["a", "a and b", "a, b and c"]

@@ -13,17 +13,18 @@ from jaxtyping import Float, Integer
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from torch import Tensor
-from torch.nn.functional import conv1d
+from torch.nn.functional import conv1d, cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from dlnotes import nn
-from dlnotes.claims import Finding, Verdict, claim
-from dlnotes.claims.evidence import above, interval
+from dlnotes.claims import Finding, claim
+from dlnotes.claims.evidence import Ruling, above, decide, interval
+from dlnotes.claims.trial import Builder, Trial, report
 from dlnotes.cnn.arithmetic import conv_output_size, conv_parameter_count, coverage
 from dlnotes.cnn.convolution import multiply_adds
-from dlnotes.lab.fit import accuracy, fit, predict
-from dlnotes.lab.tasks import fashion_mnist
+from dlnotes.lab.fit import accuracy, predict
+from dlnotes.lab.tasks import Task, fashion_mnist
 from dlnotes.optim import Adam
 
 
@@ -50,7 +51,6 @@ class Dense(NamedTuple):
 
 
 Layer = Conv | Pool | Dense
-Ruling = tuple[Verdict, str]
 
 CIFAR_NET = (Conv(15, 5, P=2), Pool(2, 2), Dense(10))
 ALEXNET = (
@@ -143,7 +143,7 @@ def most_of_the_work(work: dict[str, float], weights: dict[str, float]) -> Rulin
         f"{weights[name]:.1%} of the parameters are theirs"
         for name in work
     )
-    return {3: Verdict.HOLDS, 2: Verdict.CONDITIONAL}.get(most, Verdict.FAILS), shares
+    return decide(confirmed=most == 3, conditional=most == 2, refuted=most < 2), shares
 
 
 @claim("claim-larger-stride-smaller-output", seeds=1)
@@ -186,12 +186,13 @@ def smaller_at_every_step(steps: Sequence[tuple[bool, int]]) -> Ruling:
         sum(np.sign(added) == sign for _, added in steps) for sign in (-1, 0, 1)
     )
     roomy = [added < 0 for room, added in steps if room]
-    verdict = Verdict.CONDITIONAL if equal else Verdict.HOLDS
-    return (
-        Verdict.FAILS if larger else verdict,
+    verdict = decide(
+        confirmed=not (equal or larger), conditional=not larger, refuted=larger > 0
+    )
+    return verdict, (
         f"of {len(steps):,} steps {smaller:,} make the output smaller, {larger:,} make "
         f"it larger, and {equal:,} leave it as it is, by rounding down; {sum(roomy):,} "
-        f"of the {len(roomy):,} where W - F + 2P is at least S (S + 1) make it smaller",
+        f"of the {len(roomy):,} where W - F + 2P is at least S (S + 1) make it smaller"
     )
 
 
@@ -215,16 +216,15 @@ def zero_padding_border(seeds: Sequence[int]) -> Finding:
     above 0 at the border with 3 or with 6 layers.  It fails if it is so with neither.
     """
     points = defaultdict(list)
-    for seed in tqdm(seeds, disable=None):
-        rows, _, _ = np.random.default_rng(seed).spawn(3)
-        train, tests = ([marked(rows, place) for place in PLACES] for _ in range(2))
-        X, y = map(torch.cat, zip(*train, strict=True))
-        for depth, padding in product((1, 3, 6), PADDINGS):
-            model = drawn(detector(depth, padding), seed)
-            trained(model, X, y, rate=0.003, seed=seed)
-            for place, (images, labels) in zip(PLACES, tests, strict=True):
-                right = accuracy(predict(model, images), labels)
-                points[place, depth, padding].append(100 * right)
+    for seed, depth, padding in tqdm(
+        [*product(seeds, (1, 3, 6), PADDINGS)], disable=None
+    ):
+        trial = Trial(marks, detector(depth, padding), Adam, epochs=10)
+        task, model, _ = trial.run(0.003, seed)
+        halves = zip(*(each.chunk(2) for each in task.test), strict=True)
+        for place, (images, labels) in zip(PLACES, halves, strict=True):
+            right = accuracy(predict(model, images), labels)
+            points[place, depth, padding].append(100 * right)
     added = {
         key: np.subtract(values, points[*key[:2], "nothing"]).tolist()
         for key, values in points.items()
@@ -240,7 +240,24 @@ def zero_padding_border(seeds: Sequence[int]) -> Finding:
         measured[f"reads of a pixel at an edge, padding with {padding}"] = [
             end * inside
         ]
-    return Finding(verdict, because, "2,000 images made for each seed", measured)
+    return report((verdict, because), measured, [marks])
+
+
+def marks(rng: np.random.Generator) -> Task:
+    """Draw images marked at the border, and after them as many at the centre."""
+
+    def both() -> tuple[Tensor, Tensor]:
+        (X, y), (X_2, y_2) = (marked(rng, place) for place in PLACES)
+        return torch.cat([X, X_2]), torch.cat([y, y_2])
+
+    return Task(
+        name="a plus or a cross in noise",
+        train=both(),
+        test=both(),
+        outputs=2,
+        loss=cross_entropy,
+        score=accuracy,
+    )
 
 
 def marked(
@@ -267,38 +284,34 @@ PADDINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def detector(depth: int, padding: str) -> torch.nn.Sequential:
-    """Return convolutional layers, global max pooling and a linear layer."""
-    convolutions = [nn.Conv2d(1, 8, 3, **PADDINGS[padding])]
-    convolutions += [nn.Conv2d(8, 8, 3, **PADDINGS[padding]) for _ in range(depth - 1)]
-    layers = [layer for each in convolutions for layer in (each, nn.ReLU())]
-    pool = torch.nn.AdaptiveMaxPool2d(1)
-    return torch.nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(8, 2))
+def detector(depth: int, padding: str) -> Builder:
+    """Return what builds convolutional layers, global max pooling, a linear layer."""
+
+    def build(rng: np.random.Generator, _: Task) -> torch.nn.Module:
+        convolutions = [
+            nn.Conv2d(channels, 8, 3, **PADDINGS[padding])
+            for channels in (1, *(depth - 1) * [8])
+        ]
+        layers = [layer for each in convolutions for layer in (each, nn.ReLU())]
+        pool = torch.nn.AdaptiveMaxPool2d(1)
+        model = torch.nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(8, 2))
+        return drawn(model, rng)
+
+    return build
 
 
 def drawn(
-    model: torch.nn.Sequential, seed: int, gain: float = 2
-) -> torch.nn.Sequential:
+    model: torch.nn.Module, rng: np.random.Generator, gain: float = 2
+) -> torch.nn.Module:
     """Draw normal weights of variance gain / inputs, and biases of zero.
 
     A gain of two is the one for rectifiers (He et al. 2015).
     """
-    _, weights, _ = np.random.default_rng(seed).spawn(3)
     with torch.no_grad():
         for each in model.parameters():
             spread = (gain / each[0].numel()) ** 0.5 if each.ndim > 1 else 0.0
-            each.copy_(torch.tensor(weights.normal(0, spread, size=each.shape)))
+            each.copy_(torch.tensor(rng.normal(0, spread, size=each.shape)))
     return model
-
-
-def trained(
-    model: torch.nn.Sequential, X: Tensor, y: Tensor, *, rate: float, seed: int
-) -> None:
-    """Train for ten epochs with Adam, in the order of the seed."""
-    torch.set_num_threads(1)
-    _, _, order = np.random.default_rng(seed).spawn(3)
-    adam = Adam(model.parameters(), lr=rate)
-    fit(model, X, y, loss=nn.CrossEntropyLoss(), optimizer=adam, epochs=10, rng=order)
 
 
 def kept_at_the_border(added: Mapping[tuple[str, int, str], Sequence[float]]) -> Ruling:
@@ -306,13 +319,16 @@ def kept_at_the_border(added: Mapping[tuple[str, int, str], Sequence[float]]) ->
     deep = {key: interval(added[*key, "zeros"]) for key in product(PLACES, (3, 6))}
     better = [deep["border", depth][0] > 0 for depth in (3, 6)]
     same = all(max(map(abs, deep["centre", depth])) <= 2 for depth in (3, 6))
-    verdict = Verdict.HOLDS if all(better) and same else Verdict.CONDITIONAL
+    verdict = decide(
+        confirmed=all(better) and same,
+        conditional=any(better),
+        refuted=not any(better),
+    )
     points = ", ".join(
         f"{low:.1f} to {high:.1f} points at the {place} with {depth} layers"
         for (place, depth), (low, high) in deep.items()
     )
-    because = f"zero padding adds, by the 95 percent intervals, {points}"
-    return verdict if any(better) else Verdict.FAILS, because
+    return verdict, f"zero padding adds, by the 95 percent intervals, {points}"
 
 
 @claim("claim-filters-distinct")
@@ -332,17 +348,15 @@ def filters_distinct(seeds: Sequence[int]) -> Finding:
     learned from PyTorch's variance, 1 / (3 inputs), is reported and decides nothing.
     """
     found = defaultdict[str, list[tuple[float, ...]]](list)
-    for seed in tqdm(seeds, disable=None):
-        rows, _, _ = np.random.default_rng(seed).spawn(3)
-        task = fashion_mnist(rows)
-        for variance, gain in (("2 / inputs", 2.0), ("1 / (3 inputs)", 1 / 3)):
-            model = drawn(classifier(), seed, gain)
-            before = unit_filters(model)
-            trained(model, *task.train, rate=0.001, seed=seed)
-            after, (images, labels) = unit_filters(model), task.test
-            right = accuracy(predict(model, images), labels)
-            shares = duplicates(after), structured(before), structured(after), right
-            found[variance].append(shares)
+    gains = {"2 / inputs": 2.0, "1 / (3 inputs)": 1 / 3}
+    for seed, variance in tqdm([*product(seeds, gains)], disable=None):
+        trial = Trial(fashion_mnist, classifier(gains[variance]), Adam, epochs=10)
+        before = unit_filters(trial.start(seed)[1])
+        task, model, _ = trial.run(0.001, seed)
+        after, (images, labels) = unit_filters(model), task.test
+        right = accuracy(predict(model, images), labels)
+        shares = duplicates(after), structured(before), structured(after), right
+        found[variance].append(shares)
     pairs, first, last, _ = zip(*found["2 / inputs"], strict=True)
     verdict, because = distinct_and_structured(pairs, first, last)
     narrow = fmean(structured for _, _, structured, _ in found["1 / (3 inputs)"])
@@ -352,7 +366,7 @@ def filters_distinct(seeds: Sequence[int]) -> Finding:
         for name, values in zip(SHARES, zip(*shares, strict=True), strict=True)
     }
     because += f"; from PyTorch's variance it goes to {narrow:.1%}"
-    return Finding(verdict, because, str(task), measured, task.hashes)
+    return report((verdict, because), measured, [fashion_mnist])
 
 
 SHARES = (
@@ -363,16 +377,21 @@ SHARES = (
 )
 
 
-def classifier() -> torch.nn.Sequential:
-    """Return a layer of 16 filters, average pooling and a linear layer."""
-    return torch.nn.Sequential(
-        torch.nn.Unflatten(1, (1, 28, 28)),
-        nn.Conv2d(1, 16, 7, padding=3),
-        nn.ReLU(),
-        torch.nn.AvgPool2d(4),
-        nn.Flatten(),
-        nn.Linear(16 * 7 * 7, 10),
-    )
+def classifier(gain: float) -> Builder:
+    """Return what builds a layer of 16 filters, average pooling, a linear layer."""
+
+    def build(rng: np.random.Generator, task: Task) -> torch.nn.Module:
+        model = torch.nn.Sequential(
+            torch.nn.Unflatten(1, (1, 28, 28)),
+            nn.Conv2d(1, 16, 7, padding=3),
+            nn.ReLU(),
+            torch.nn.AvgPool2d(4),
+            nn.Flatten(),
+            nn.Linear(16 * 7 * 7, task.outputs),
+        )
+        return drawn(model, rng, gain)
+
+    return build
 
 
 def unit_filters(model: torch.nn.Module) -> Float[np.ndarray, "filters pixels"]:
@@ -466,11 +485,10 @@ def distinct_and_structured(
 ) -> Ruling:
     """Judge the shares of duplicates and of structured filters, one a seed."""
     few, rise = fmean(pairs) <= 0.05, above(last, first)
+    verdict = decide(confirmed=few and rise, conditional=few, refuted=not few)
     low, high = interval(np.subtract(last, first).tolist())
-    verdict = Verdict.HOLDS if rise else Verdict.CONDITIONAL
-    because = (
+    return verdict, (
         f"{fmean(pairs):.1%} of the pairs are duplicates, and the share of structured "
         f"filters goes from {fmean(first):.1%} to {fmean(last):.1%}, a change of "
         f"{low:.2f} to {high:.2f} by the 95 percent interval"
     )
-    return verdict if few else Verdict.FAILS, because

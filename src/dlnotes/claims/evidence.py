@@ -5,12 +5,17 @@ differences are paired: a comparison looks at the differences, seed by seed.
 """
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from scipy.stats import t
 
+from dlnotes.claims import Verdict
+
 TUNING_SEEDS = (100, 101, 102)
+
+Scores = Mapping[str, Sequence[float]]
+Ruling = tuple[Verdict, str]
 
 Setting = TypeVar("Setting")
 
@@ -63,4 +68,26 @@ def tuned(score: Callable[[Setting, int], float], grid: Sequence[Setting]) -> Se
         key=lambda setting: statistics.fmean(
             score(setting, seed) for seed in TUNING_SEEDS
         ),
+    )
+
+
+def decide(*, confirmed: bool, conditional: bool = False, refuted: bool) -> Verdict:
+    """Return the verdict of the first rule that applies."""
+    if confirmed:
+        return Verdict.HOLDS
+    if conditional:
+        return Verdict.CONDITIONAL
+    return Verdict.FAILS if refuted else Verdict.OPEN
+
+
+def listed(words: Sequence[str]) -> str:
+    """Put commas between words, and an *and* before the last."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def means(scores: Scores) -> str:
+    """Say the mean of each."""
+    return listed(
+        [f"{statistics.fmean(each):.3g} for {name}" for name, each in scores.items()]
     )
