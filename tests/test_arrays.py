@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 
 from dlnotes.arrays import Array, checked
-from dlnotes.neurons.perceptron import Perceptron, net_input
+from dlnotes.neurons.perceptron import Perceptron, heaviside, net_input
 from dlnotes.optimization.adam import State, update
 
 MODEL = Perceptron(W=np.ones((3, 5)), b=np.ones(5))
@@ -35,6 +35,11 @@ MODEL = Perceptron(W=np.ones((3, 5)), b=np.ones(5))
 def test_what_does_not_fit_is_named(X: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         net_input(MODEL, X)
+
+
+def test_a_number_is_no_array_wherever_it_stands() -> None:
+    with pytest.raises(TypeError, match="wants an array for z, got float"):
+        heaviside(1.0)  # type: ignore[type-var]
 
 
 def test_an_argument_is_tied_to_a_field_of_another() -> None:

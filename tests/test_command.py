@@ -55,6 +55,7 @@ def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -
         (["claims", "run", CLAIM, "--seeds", "1"], "a spread needs 2 seeds or more"),
         (["claims", "run", CLAIM, "--seeds", "few"], "2 seeds or more, got few"),
         (["claims", "run", CLAIM, "--save", "nowhere"], "nowhere is no folder"),
+        (["claims", "run", CLAIM, "--device", "abacus"], "is here, got abacus"),
     ],
 )
 def test_what_is_unknown_is_refused_with_what_is_near(

@@ -24,13 +24,14 @@ def after_pytorch(
 
 
 @pytest.mark.verifies("eq-momentum")
+@pytest.mark.parametrize("dampening", [0.0, 0.25])
 def test_a_step_ends_where_pytorch_ends(
-    rng: np.random.Generator, run: Callable[..., Any]
+    rng: np.random.Generator, run: Callable[..., Any], dampening: float
 ) -> None:
     arrays = rng.normal(size=(3, 4, 2))
-    theta, v = after_pytorch(*arrays, lr=0.3, momentum=0.8, dampening=0.25)
+    theta, v = after_pytorch(*arrays, lr=0.3, momentum=0.8, dampening=dampening)
 
-    ours = run(partial(update, rate=0.3, mu=0.8, dampening=0.25), *arrays)
+    ours = run(partial(update, rate=0.3, mu=0.8, dampening=dampening), *arrays)
 
     np.testing.assert_allclose(ours[0], theta, rtol=1e-12)
     np.testing.assert_allclose(ours[1], v, rtol=1e-12)

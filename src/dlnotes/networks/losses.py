@@ -202,7 +202,8 @@ def cross_entropy(
     logits
         The score of each class, of any size.
     labels
-        The right class of each instance, a number from 0 to classes - 1.
+        The right class of each instance, a number from 0 to classes - 1.  Others are
+        refused where data enter, as in training, and not in each step.
 
     Returns
     -------
