@@ -232,6 +232,19 @@ def test_channels_that_are_last_in_memory_stay_last(name: str, what: str) -> Non
     torch.testing.assert_close(ours(X), theirs(X), check_stride=True)
 
 
+@pytest.mark.parametrize("shape", [(4, 1, 3, 3), (1, 4, 3, 3), (4, 4, 1, 1)])
+def test_gradients_of_filters_lie_in_memory_as_the_filters_do(
+    shape: tuple[int, int, int, int],
+) -> None:
+    filters, channels, *size = shape
+    layer = nn.Conv2d(channels, filters, size)
+
+    layer(numbers(2, channels, 7, 6)).sum().backward()
+
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.stride() == layer.weight.stride()
+
+
 @pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU"])
 def test_what_works_in_place_returns_its_argument(name: str) -> None:
     X = numbers(5, 4)

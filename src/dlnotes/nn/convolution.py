@@ -43,6 +43,8 @@ class Conv2d(torch.nn.Conv2d):
         else:
             mode = self.padding_mode.replace("zeros", "constant")
             X = pad(X, self._reversed_padding_repeated_twice, mode=mode)
-        Y = conv2d(X, weight, bias, groups=self.groups, **settings)
+        # Flat in between, its gradient is laid out as DistributedDataParallel wants it.
+        W = weight.flatten().unflatten(0, weight.shape)
+        Y = conv2d(X, W, bias, groups=self.groups, **settings)
         Y = laid_out_like(Y, X, weight)
         return Y if input.ndim == 4 else Y[0]
