@@ -154,7 +154,9 @@ plots.heatmap(ax, 100 * taken, form=".0f", ticks=ticks, names=("taken for, %", "
 fig.suptitle(f"{share:.1%} are right, and shirts the least often\n{train.source}")
 
 # %%
-# How long it took is for the terminal alone, because no two runs take as long:
+# How long it took is for the terminal alone, because no two runs take as long; what one
+# machine needed for a step, with either library, is on the page about
+# :doc:`speed </speed>`.
 
 runs["dlnotes, all data"] = run
 for name, each in runs.items():

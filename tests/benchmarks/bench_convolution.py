@@ -11,6 +11,7 @@ from torch.nn import functional
 from dlnotes.cnn.convolution import conv2d, conv2d_backward
 from dlnotes.cnn.pooling import max_pool2d
 
+ENGINES = ["PyTorch", "NumPy", "tensors"]
 LAYERS = {  # images, filters and padding
     "3x3, 32 to 64 channels, 28x28": ((64, 32, 28, 28), (64, 32, 3, 3), 1),
     "5x5, 1 to 32 channels, 28x28": ((64, 1, 28, 28), (32, 1, 5, 5), 2),
@@ -25,13 +26,13 @@ def drawn(layer: str) -> tuple[list[Any], int]:
     return [rng.normal(size=each).astype(np.float32) for each in shapes], padding
 
 
-@pytest.mark.parametrize("engine", ["torch.nn.functional", "NumPy", "torch"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_forward(benchmark: Any, layer: str, engine: str) -> None:
     arrays, padding = drawn(layer)
     given = arrays if engine == "NumPy" else [torch.asarray(each) for each in arrays]
     function: Callable[..., Any] = conv2d
-    if engine == "torch.nn.functional":
+    if engine == "PyTorch":
         function = functional.conv2d
     benchmark.group = f"forward, {layer}"
 
@@ -40,14 +41,14 @@ def test_forward(benchmark: Any, layer: str, engine: str) -> None:
     assert tuple(Y.shape[2:]) == LAYERS[layer][0][2:]
 
 
-@pytest.mark.parametrize("engine", ["torch.nn.functional", "NumPy", "torch autograd"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_forward_and_backward(benchmark: Any, layer: str, engine: str) -> None:
     arrays, padding = drawn(layer)
     given = [torch.asarray(each) for each in arrays]
     upstream = np.ones_like(conv2d(*arrays, padding=padding))
     function: Callable[..., Any] = conv2d
-    if engine == "torch.nn.functional":
+    if engine == "PyTorch":
         function = functional.conv2d
     benchmark.group = f"forward and backward, {layer}"
 
@@ -63,11 +64,11 @@ def test_forward_and_backward(benchmark: Any, layer: str, engine: str) -> None:
     benchmark(by_hand if engine == "NumPy" else by_autograd)
 
 
-@pytest.mark.parametrize("engine", ["torch.nn.functional", "NumPy", "torch"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_max_pooling(benchmark: Any, engine: str) -> None:
     X = np.random.default_rng(0).normal(size=(64, 32, 28, 28)).astype(np.float32)
     function: Callable[..., Any] = max_pool2d
-    if engine == "torch.nn.functional":
+    if engine == "PyTorch":
         function = functional.max_pool2d
     benchmark.group = "max pooling, 2x2, 32 channels, 28x28"
 

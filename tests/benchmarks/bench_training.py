@@ -9,7 +9,7 @@ import torch
 import dlnotes.nn
 import dlnotes.optim
 
-LIBRARIES = {"torch.nn": torch, "dlnotes.nn": dlnotes}
+LIBRARIES = {"PyTorch": torch, "tensors": dlnotes}
 
 
 def network(nn: Any) -> torch.nn.Module:
@@ -25,15 +25,15 @@ def network(nn: Any) -> torch.nn.Module:
     )
 
 
-@pytest.mark.parametrize("name", LIBRARIES)
-def test_a_step_of_a_convolutional_network(benchmark: Any, name: str) -> None:
-    library: Any = LIBRARIES[name]
+@pytest.mark.parametrize("engine", LIBRARIES)
+def test_a_step_of_a_convolutional_network(benchmark: Any, engine: str) -> None:
+    library: Any = LIBRARIES[engine]
     rng = np.random.default_rng(0)
     X = torch.asarray(rng.normal(size=(64, 1, 28, 28)).astype(np.float32))
     y = torch.asarray(rng.integers(10, size=64))
     model, loss = network(library.nn), library.nn.CrossEntropyLoss()
     optimizer = library.optim.Adam(model.parameters())
-    benchmark.group = "a step of training, 64 images of 28x28"
+    benchmark.group = "step of training, the gallery's network on 64 images"
 
     def step() -> float:
         optimizer.zero_grad()
@@ -49,13 +49,13 @@ def test_a_step_of_a_convolutional_network(benchmark: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_a_step_of_an_optimizer(benchmark: Any, library: str, name: str) -> None:
+@pytest.mark.parametrize("engine", LIBRARIES)
+def test_a_step_of_an_optimizer(benchmark: Any, engine: str, name: str) -> None:
     theta = torch.nn.Parameter(torch.ones(1000, 1000))
     theta.grad = torch.ones(1000, 1000)
     settings = {"momentum": 0.9} if name == "SGD" else {}
-    optimizer = getattr(LIBRARIES[library].optim, name)([theta], **settings)
-    benchmark.group = f"a step of {name}, a million parameters"
+    optimizer = getattr(LIBRARIES[engine].optim, name)([theta], **settings)
+    benchmark.group = f"step of {name}, a million parameters"
 
     benchmark(optimizer.step)
 

@@ -236,8 +236,8 @@ def test_channels_that_are_last_in_memory_stay_last(name: str, what: str) -> Non
 def test_gradients_of_filters_lie_in_memory_as_the_filters_do(
     shape: tuple[int, int, int, int],
 ) -> None:
-    filters, channels, *size = shape
-    layer = nn.Conv2d(channels, filters, size)
+    filters, channels, high, wide = shape
+    layer = nn.Conv2d(channels, filters, (high, wide))
 
     layer(numbers(2, channels, 7, 6)).sum().backward()
 

@@ -44,7 +44,7 @@ class Conv2d(torch.nn.Conv2d):
             mode = self.padding_mode.replace("zeros", "constant")
             X = pad(X, self._reversed_padding_repeated_twice, mode=mode)
         # Flat in between, its gradient is laid out as DistributedDataParallel wants it.
-        W = weight.flatten().unflatten(0, weight.shape)
+        W = weight.flatten().reshape(weight.shape)
         Y = conv2d(X, W, bias, groups=self.groups, **settings)
         Y = laid_out_like(Y, X, weight)
         return Y if input.ndim == 4 else Y[0]
