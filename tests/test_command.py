@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dlnotes.claims import ledger
+from dlnotes.claims import Experiment, ledger
 from dlnotes.command import main
 
 EXERCISE = "write-neurons-perceptron-update"
@@ -93,3 +93,17 @@ def test_the_result_on_record_is_shown_or_missed(
     assert f"It {ledger.load(CLAIM).finding.verdict}: " in capsys.readouterr().out
     assert main(["claims", "show", CLAIM, "--results", str(tmp_path)]) == 1
     assert "No result in" in capsys.readouterr().out
+
+
+def test_what_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> dict[str, Experiment]:
+        raise ModuleNotFoundError("No module named 'torch'")
+
+    monkeypatch.setattr(ledger, "experiments", missing)
+
+    assert main(["claims", "list"]) == 2
+    assert main(["claims", "show", CLAIM]) == 2
+    said = "No module named 'torch', which dlnotes[lab] installs."
+    assert capsys.readouterr().out.splitlines() == [said, said]
