@@ -55,7 +55,10 @@ TOO_WIDE = """
 """
 NAMELESS = re.compile(r"|.*\.(svg|png|jpe?g)|_?images/.*|image\d*", re.IGNORECASE)
 
-LEFTOVER = re.compile(r"Text\(.*|&lt;matplotlib.*|output stderr")
+LEFTOVERS = {
+    "a cell leaves": re.compile(r"Text\(.*|&lt;matplotlib.*|output stderr"),
+    "no number for": re.compile(r'href="[^"]*#(equation-[^"]*)">\(\)'),
+}
 
 
 class Document(HTMLParser):
@@ -100,8 +103,9 @@ def written(documents: dict[Path, Document]) -> Iterator[str]:
     for page, document in documents.items():
         if not document.described:
             yield f"{page}: no description for search engines"
-        for text in LEFTOVER.findall(page.read_text(encoding="utf-8")):
-            yield f"{page}: a cell leaves {text!r} on it"
+        markup = page.read_text(encoding="utf-8")
+        for what, wrong in LEFTOVERS.items():
+            yield from (f"{page}: {what} {text!r}" for text in wrong.findall(markup))
         for text in filter(NAMELESS.fullmatch, document.alternatives):
             yield f"{page}: an image says only {text!r}"
         for url in sorted({*document.links, *document.loads}):
