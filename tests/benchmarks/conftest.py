@@ -4,9 +4,12 @@ import time
 from importlib.metadata import version
 from typing import Any
 
+import pytest
+
 from dlnotes.claims import ledger
 
 
+@pytest.hookimpl(optionalhook=True)  # there is no such hook in the tests
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
     times = [
         {
