@@ -27,16 +27,15 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Compare the logits, their classes on the second axis, with the target."""
         classes = min(1, input.ndim - 1)
-        logits = input.movedim(classes, -1)
-        weight = (
-            input.new_ones(logits.shape[-1]) if self.weight is None else self.weight
-        )
+        logits = _wide(input).movedim(classes, -1)
+        ones = logits.new_ones(logits.shape[-1])
+        weight = ones if self.weight is None else _wide(self.weight)
         shared = target.shape == input.shape
         fits = weight.shape == logits.shape[-1:] and 0 <= self.label_smoothing <= 1
         if not fits or (shared and self.ignore_index >= 0):
             raise ValueError(f"{self} does not fit logits of shape {input.shape}")
         if shared:
-            losses = self._shared(logits, target.movedim(classes, -1), weight)
+            losses = self._shared(logits, _wide(target).movedim(classes, -1), weight)
             total = torch.tensor(losses.numel())
         else:
             losses, total = self._labelled(logits, target, weight)
@@ -45,7 +44,7 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
             "sum": losses.sum,
             "mean": lambda: losses.sum() / total,
         }
-        return reduced[self.reduction]()
+        return reduced[self.reduction]().to(input.dtype)
 
     def _labelled(
         self, logits: Tensor, labels: Tensor, weight: Tensor
@@ -67,3 +66,8 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
         evenly = torch.full_like(shares, 1 / shares.shape[-1])
         shares = shares.lerp(evenly, self.label_smoothing)
         return -(log_softmax(logits) * shares * weight).sum(-1)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Return half precision as single, in which sums keep their digits."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

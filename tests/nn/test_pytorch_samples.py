@@ -1,0 +1,140 @@
+"""The samples that PyTorch tests its own modules and optimizers with, given to ours.
+
+``pytest -m samples`` runs them.  They come with PyTorch, but are no part of what it
+promises to keep.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlnotes import nn, optim
+
+pytestmark = [
+    pytest.mark.samples,
+    pytest.mark.filterwarnings("ignore"),  # each of them is PyTorch's own
+]
+HALF = 3e-2, 1e-2  # of losses in float16, which PyTorch rounds in between
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """Return the tensors among some values."""
+    if isinstance(value, Tensor):
+        return [value]
+    values = value if isinstance(value, tuple | list) else []
+    return [tensor for each in values for tensor in tensors(each)]
+
+
+def outcome(module: Any, given: Any) -> list[Tensor]:
+    """Return what a module makes of a sample, and the gradients of a sum of it."""
+    values = [*given.args, *given.kwargs.values()]
+    # A module may write into what it is given.
+    copies = [x.clone() if isinstance(x, Tensor) else x for x in values]
+    named = dict(zip(given.kwargs, copies[len(given.args) :], strict=True))
+    outputs = tensors(module(*copies[: len(given.args)], **named))
+    leaves = [x for x in tensors(values) if x.requires_grad]
+    if not leaves:
+        return [each.detach() for each in outputs]
+    torch.manual_seed(0)
+    upstream = torch.randn_like(outputs[0])
+    leaves += module.parameters()
+    slopes: Sequence[Tensor | None] = torch.autograd.grad(
+        outputs[0], leaves, upstream, allow_unused=True
+    )
+    return [*outputs, *(torch.zeros(0) if x is None else x for x in slopes)]
+
+
+@pytest.mark.parametrize("name", sorted({*nn.__all__} - {"Flatten"}))
+def test_a_module_makes_of_every_sample_what_pytorch_s_makes(name: str) -> None:
+    from torch.testing._internal.common_modules import module_db
+
+    (info,) = (each for each in module_db if each.module_cls is getattr(torch.nn, name))
+    count = 0
+    torch.manual_seed(0)
+    for dtype, training, slopes in product(info.dtypes, (True, False), (True, False)):
+        settings = {"dtype": dtype, "training": training, "requires_grad": slopes}
+        for sample in info.module_inputs_func(info, device="cpu", **settings):
+            made, given = sample.constructor_input, sample.forward_input
+            theirs = getattr(torch.nn, name)(*made.args, **made.kwargs).to(dtype)
+            ours = getattr(nn, name)(*made.args, **made.kwargs).to(dtype)
+            ours.load_state_dict(theirs.state_dict())
+
+            found, wanted = (
+                outcome(each.train(training), given) for each in (ours, theirs)
+            )
+
+            atol, rtol = HALF if dtype == torch.float16 else (None, None)
+            torch.testing.assert_close(
+                found, wanted, atol=atol, rtol=rtol, equal_nan=True
+            )
+            count += 1
+    assert count >= 24
+
+
+@pytest.mark.parametrize("name", optim.__all__)
+def test_an_optimizer_walks_with_every_setting_where_pytorch_s_walks(name: str) -> None:
+    info, count = optimizer(name), 0
+    for sample, how in product(
+        info.optim_inputs_func(device="cpu"), info.supported_impls
+    ):
+        settings = sample.kwargs | ({how: True} if how in ("foreach", "fused") else {})
+        if not settings.get("capturable"):
+            paths = [walk(each, name, settings) for each in (optim, torch.optim)]
+            torch.testing.assert_close(*paths)
+            count += 1
+    assert count >= 12
+
+
+@pytest.mark.parametrize("name", optim.__all__)
+def test_an_optimizer_refuses_what_pytorch_s_refuses(name: str) -> None:
+    for sample in optimizer(name).optim_error_inputs_func("cpu", torch.float32):
+        given = sample.optimizer_error_input
+        said = [
+            refusal(getattr(each, name), given.params, given.kwargs)
+            for each in (optim, torch.optim)
+        ]
+        assert said[0] == said[1] != ""
+
+
+def optimizer(name: str) -> Any:
+    """Return what PyTorch knows of an optimizer."""
+    from torch.testing._internal.common_optimizers import optim_db
+
+    wanted = getattr(torch.optim, name)
+    return next(each for each in optim_db if each.optim_cls is wanted)
+
+
+def walk(library: Any, name: str, settings: dict[str, Any]) -> list[Any]:
+    """Return the parameters and the state after six steps of a small network."""
+    torch.manual_seed(0)
+    layers = torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)
+    model = torch.nn.Sequential(*layers)
+    X, y = torch.randn(8, 3), torch.randn(8, 2)
+    walker = getattr(library, name)(model.parameters(), **deepcopy(settings))
+
+    def loss() -> Tensor:
+        walker.zero_grad()
+        value = torch.nn.functional.mse_loss(model(X), y)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    for _ in range(6):
+        walker.step(loss)
+    return [*model.state_dict().values(), walker.state_dict()["state"]]
+
+
+def refusal(make: Callable[..., Any], params: Any, settings: dict[str, Any]) -> str:
+    """Return the error, or the warning, that settings are refused with."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            make(deepcopy(params), **settings)
+        except Exception as error:  # whichever PyTorch has
+            return repr(error)
+    return ""
