@@ -8,6 +8,7 @@ network.  Does it learn what the same network of PyTorch's layers learns, and is
 good at telling garments apart?
 """
 
+import os
 import sys
 
 import matplotlib.pyplot as plt
@@ -156,13 +157,14 @@ fig.suptitle(f"{share:.1%} are right, and shirts the least often\n{train.source}
 # %%
 # How long it took is for the terminal alone, because no two runs take as long; what one
 # machine needed for a step, with either library, is on the page about
-# :doc:`speed </speed>`.
+# :doc:`speed </speed>`.  Of several processes the first one says it.
 
 runs["dlnotes, all data"] = run
 for name, each in runs.items():
     steps, seconds = len(each.losses), each.seconds
     line = f"{name}: {steps} steps in {seconds:.1f} s, {right[name]:.1%} right\n"
-    sys.__stdout__.write(line)
+    if os.environ.get("RANK", "0") == "0":
+        sys.__stdout__.write(line)
 
 # %%
 # The claims of the figures, checked on what they were drawn from:
