@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlnotes.claims import Verdict, cnn, ledger
+from dlnotes.claims import Verdict, cnn
 from dlnotes.claims.trial import Trial
 from dlnotes.lab.fit import accuracy, predict
 from dlnotes.lab.tasks import Task, moons
@@ -64,8 +64,9 @@ def test_the_networks_have_the_sizes_that_are_published(
 
 
 def test_convolutions_do_most_of_the_work_with_few_of_the_parameters() -> None:
-    finding = ledger.load("claim-conv-dominates-compute").finding
+    finding = cnn.conv_dominates_compute([0])
 
+    assert finding.verdict == Verdict.HOLDS
     assert finding.measured["share of the multiply-adds, the CIFAR network"] == [
         pytest.approx(1_152_000 / 1_190_400)
     ]
@@ -98,7 +99,7 @@ def test_every_step_of_the_stride_must_make_the_output_smaller(
 
 
 def test_a_larger_stride_never_enlarges_and_sometimes_changes_nothing() -> None:
-    finding = ledger.load("claim-larger-stride-smaller-output").finding
+    finding = cnn.larger_stride_smaller_output([0])
 
     shares = [share for (share,) in finding.measured.values()]
     ties = [
@@ -107,6 +108,7 @@ def test_a_larger_stride_never_enlarges_and_sometimes_changes_nothing() -> None:
         if W >= F
         for places in [W - F + 2 * P + 1]
     ]
+    assert finding.verdict == Verdict.CONDITIONAL
     assert shares == pytest.approx([1 - np.mean(ties), np.mean(ties), 0])
 
 
