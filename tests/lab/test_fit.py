@@ -91,6 +91,32 @@ def test_validation_is_scored_after_every_epoch_in_evaluation_mode() -> None:
     assert history.scores[-1] == sum(hits) / 20
 
 
+def test_a_model_is_trained_where_it_is(elsewhere: torch.device) -> None:
+    model, X, y = problem()
+    alone = train(deepcopy(model), X, y, validation=(X, y))
+
+    X, y = X.to(elsewhere), y.to(elsewhere)
+    there = train(model.to(elsewhere), X, y, validation=(X, y))
+
+    np.testing.assert_allclose(there.losses, alone.losses, rtol=1e-12)
+    np.testing.assert_array_equal(there.scores, alone.scores)
+
+
+def test_a_loss_that_is_not_finite_is_named_elsewhere_too(
+    elsewhere: torch.device,
+) -> None:
+    model, X, y = problem()
+    steps: list[Tensor] = []
+
+    def loss(outputs: Tensor, labels: Tensor) -> Tensor:
+        steps.append(outputs)
+        value = nn.functional.cross_entropy(outputs, labels)
+        return value / (len(steps) != 10)  # seven steps are an epoch
+
+    with pytest.raises(FloatingPointError, match="loss is inf at step 3 of epoch 2"):
+        train(model.to(elsewhere), X.to(elsewhere), y.to(elsewhere), loss=loss)
+
+
 def test_predictions_do_not_depend_on_the_size_of_the_batches() -> None:
     model, X, _ = problem()
     model.train(mode=False)
@@ -205,4 +231,3 @@ def twice() -> Any:
 if __name__ == "__main__":  # one of the processes that torchrun starts
     device([])
     np.save(Path(sys.argv[1]) / os.environ["RANK"], twice())
-    torch.distributed.destroy_process_group()

@@ -146,7 +146,7 @@ def results(module: Any, X: Tensor, *others: Any) -> list[Tensor]:
     X = X.clone().requires_grad_()
     outputs = module(X.clone(), *others)  # a module may write into what it is given
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    upstream = numbers(*outputs[0].shape) + 0.1
+    upstream = (numbers(*outputs[0].shape) + 0.1).to(X.device)
     wanted = [X, *module.parameters()]
     return [*outputs, *torch.autograd.grad(outputs[0], wanted, upstream)]
 
@@ -204,6 +204,23 @@ def test_a_module_can_be_compiled_whole(
     compiled: Any = torch.compile(ours, backend="eager", fullgraph=True)
 
     torch.testing.assert_close(compiled(X.clone()), ours(X.clone()))
+
+
+@every_case
+def test_a_module_computes_where_its_input_is(
+    name: str,
+    settings: dict[str, Any],
+    shape: tuple[int, ...],
+    elsewhere: torch.device,
+) -> None:
+    ours, theirs = both(name, settings)
+    X = numbers(*shape)
+    wanted = results(theirs, X)
+
+    found = results(ours.to(elsewhere), X.to(elsewhere))
+
+    assert {each.device for each in found} == {elsewhere}
+    torch.testing.assert_close([each.cpu() for each in found], wanted)
 
 
 @every_case
@@ -271,7 +288,10 @@ SHAPES = {"one": (4,), "batch": (5, 4), "places": (2, 4, 3, 2), "none": (0, 4)}
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 @pytest.mark.parametrize("target", ["labels", "bytes", "ignored", "left out", "shares"])
 def test_the_loss_is_pytorch_s(
-    settings: dict[str, Any], shape: tuple[int, ...], target: str
+    settings: dict[str, Any],
+    shape: tuple[int, ...],
+    target: str,
+    elsewhere: torch.device,
 ) -> None:
     logits, classes = numbers(*shape), min(1, len(shape) - 1)
     places = shape[:classes] + shape[classes + 1 :]
@@ -289,9 +309,10 @@ def test_the_loss_is_pytorch_s(
     theirs = torch.nn.CrossEntropyLoss(**settings)
 
     assert repr(ours) == repr(theirs)
-    torch.testing.assert_close(
-        results(ours, logits, wanted), results(theirs, logits, whole), equal_nan=True
-    )
+    expected, found = results(theirs, logits, whole), results(ours, logits, wanted)
+    torch.testing.assert_close(found, expected, equal_nan=True)
+    there = results(ours.to(elsewhere), logits.to(elsewhere), wanted.to(elsewhere))
+    torch.testing.assert_close([each.cpu() for each in there], found, equal_nan=True)
 
 
 MAKING: dict[str, tuple[str, dict[str, Any]]] = {

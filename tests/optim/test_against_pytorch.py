@@ -107,6 +107,21 @@ def test_ten_steps_end_where_pytorch_ends(name: str, settings: Settings) -> None
 
 
 @every_setting
+def test_steps_are_taken_where_the_parameters_are(
+    name: str, settings: Settings, elsewhere: torch.device
+) -> None:
+    settings = settings | {"fused": False}  # for which PyTorch has a list of devices
+    theta = parameters(**settings)
+    other = [nn.Parameter(each.detach().to(elsewhere)) for each in theta]
+    ours = getattr(optim, name)
+
+    descend(ours(theta, **settings))
+    descend(ours(other, **settings))
+
+    torch.testing.assert_close([each.cpu() for each in other], theta)
+
+
+@every_setting
 @pytest.mark.parametrize("ours_first", [True, False])
 def test_either_goes_on_where_the_other_stopped(
     name: str,

@@ -1,6 +1,8 @@
 """Where PyTorch computes."""
 
 import argparse
+import atexit
+import gc
 import os
 from collections.abc import Sequence
 
@@ -58,4 +60,12 @@ def device(arguments: Sequence[str] | None = None) -> torch.device:
         distributed.init_process_group(
             device_id=None if chosen.type == "cpu" else chosen
         )
+        atexit.register(_leave)
     return chosen
+
+
+def _leave() -> None:
+    """Leave the other processes, with threads that could not outlive the interpreter."""
+    gc.collect()  # a model that was trained keeps the threads
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
