@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 import torch
+import torch.distributed.nn  # later, its functions would keep the group as a default
 from torch import distributed
 
 
@@ -65,7 +66,7 @@ def device(arguments: Sequence[str] | None = None) -> torch.device:
 
 
 def _leave() -> None:
-    """Leave the other processes, with threads that could not outlive the interpreter."""
-    gc.collect()  # a model that was trained keeps the threads
+    """End the group's threads while there is a Python, without which they crash."""
+    gc.collect()  # of the models that were wrapped for the group
     if distributed.is_initialized():
         distributed.destroy_process_group()
