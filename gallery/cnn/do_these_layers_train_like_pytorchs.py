@@ -155,19 +155,16 @@ plots.heatmap(ax, 100 * taken, form=".0f", ticks=ticks, names=("taken for, %", "
 fig.suptitle(f"{share:.1%} are right, and shirts the least often\n{train.source}")
 
 # %%
-# How long it took is for whoever runs this, on a terminal or in a notebook, and not for
-# the page, because no two runs take as long; what one machine needed for a step, with
-# either library, is on the page about :doc:`speed </speed>`.  Of several processes the
-# first one says it.
+# How long it took is for the terminal or the notebook, and not for the page, because no
+# two runs take as long; what one machine needed for a step, with either library, is on
+# the page about :doc:`speed </speed>`.  Of several processes the first one says it.
 
 runs["dlnotes, all data"] = run
-told = [
-    f"{name}: {len(each.losses)} steps in {each.seconds:.1f} s, {right[name]:.1%} right"
-    for name, each in runs.items()
-]
-if os.environ.get("RANK", "0") == "0":
-    sys.__stdout__.write("\n".join([*told, ""]))
-told
+for name, each in runs.items():
+    steps, seconds = len(each.losses), each.seconds
+    line = f"{name}: {steps} steps in {seconds:.1f} s, {right[name]:.1%} right\n"
+    if os.environ.get("RANK", "0") == "0":
+        sys.__stdout__.write(line)
 
 # %%
 # The claims of the figures, checked on what they were drawn from:
