@@ -58,3 +58,16 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
         ValueError, match=f"no device {name} here; there is cpu, cuda:0"
     ):
         device(["--device", name])
+
+
+def test_what_is_elsewhere_in_the_tests_does_not_mix_with_the_cpu(
+    elsewhere: torch.device,
+) -> None:
+    there = torch.ones(3).to(elsewhere)
+
+    assert (there + 1).device == elsewhere
+    assert (there + 1).cpu().tolist() == [2, 2, 2]
+    with pytest.raises(RuntimeError, match="tensors of two devices"):
+        _ = there + torch.ones(3)
+    with pytest.raises(RuntimeError, match="not supported"):
+        there.numpy()
