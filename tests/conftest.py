@@ -91,7 +91,7 @@ def _as_numpy(result: Any) -> Any:
 
 
 def _operate(
-    _: Any, operation: Any, __: Any, arguments: Any = (), settings: Any = None
+    _where: Any, operation: Any, _types: Any, arguments: Any = (), settings: Any = None
 ) -> Any:
     """Compute on the CPU, whatever the tensors say of where they are."""
     settings = dict(settings or {})

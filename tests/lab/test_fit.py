@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from copy import deepcopy
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -103,21 +104,6 @@ def test_a_model_is_trained_where_it_is(elsewhere: torch.device) -> None:
     np.testing.assert_array_equal(there.scores, alone.scores)
 
 
-def test_a_loss_that_is_not_finite_is_named_elsewhere_too(
-    elsewhere: torch.device,
-) -> None:
-    model, X, y = problem()
-    steps: list[Tensor] = []
-
-    def loss(outputs: Tensor, labels: Tensor) -> Tensor:
-        steps.append(outputs)
-        value = nn.functional.cross_entropy(outputs, labels)
-        return value / (len(steps) != 10)  # seven steps are an epoch
-
-    with pytest.raises(FloatingPointError, match="loss is inf at step 3 of epoch 2"):
-        train(model.to(elsewhere), X.to(elsewhere), y.to(elsewhere), loss=loss)
-
-
 def test_predictions_do_not_depend_on_the_size_of_the_batches() -> None:
     model, X, _ = problem()
     model.train(mode=False)
@@ -155,22 +141,40 @@ def test_training_stops_when_told_to() -> None:
     assert len(history.epoch_losses) == 2
 
 
+def infinite_at(step: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the cross-entropy, but for one infinite loss."""
+    steps = count(1)
+
+    def loss(outputs: Tensor, labels: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(outputs, labels) / (next(steps) != step)
+
+    return loss
+
+
 def test_a_loss_that_is_not_finite_stops_before_the_parameters_move() -> None:
     model, X, y = problem()
-    steps: list[int] = []
+    infinite = infinite_at(10)  # seven steps are an epoch
     before: list[Tensor] = []
 
     def loss(outputs: Tensor, labels: Tensor) -> Tensor:
-        steps.append(len(outputs))
         before[:] = [each.detach().clone() for each in model.parameters()]
-        value = nn.functional.cross_entropy(outputs, labels)
-        return value / (len(steps) != 10)  # seven steps are an epoch
+        return infinite(outputs, labels)
 
     with pytest.raises(FloatingPointError, match="loss is inf at step 3 of epoch 2"):
         train(model, X, y, loss=loss)
 
     for now, then in zip(model.parameters(), before, strict=True):
         torch.testing.assert_close(now, then)
+
+
+def test_a_loss_that_is_not_finite_is_named_elsewhere_too(
+    elsewhere: torch.device,
+) -> None:
+    model, X, y = problem()
+    there = model.to(elsewhere), X.to(elsewhere), y.to(elsewhere)
+
+    with pytest.raises(FloatingPointError, match="loss is inf at step 3 of epoch 2"):
+        train(*there, loss=infinite_at(10))
 
 
 def spoilt(values: Tensor, value: float) -> Tensor:

@@ -287,7 +287,7 @@ SHAPES = {"one": (4,), "batch": (5, 4), "places": (2, 4, 3, 2), "none": (0, 4)}
 @pytest.mark.parametrize("settings", LOSSES.values(), ids=LOSSES.keys())
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 @pytest.mark.parametrize("target", ["labels", "bytes", "ignored", "left out", "shares"])
-def test_the_loss_is_pytorch_s(
+def test_the_loss_is_pytorch_s_and_computed_where_its_input_is(
     settings: dict[str, Any],
     shape: tuple[int, ...],
     target: str,

@@ -66,7 +66,7 @@ def device(arguments: Sequence[str] | None = None) -> torch.device:
 
 
 def _leave() -> None:
-    """End the group's threads while there is a Python, without which they crash."""
+    """End the threads of the group, which crash if they outlive the interpreter."""
     gc.collect()  # of the models that were wrapped for the group
     if distributed.is_initialized():
         distributed.destroy_process_group()
