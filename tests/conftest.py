@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 aten = torch.ops.aten
 
 OTHER = torch.device("lazy", 0)  # for which PyTorch has a name but no arithmetic
-ENGINES = ["numpy", "torch", "compiled", "elsewhere"]
+ENGINES = ["numpy", "torch", "compiled", "other_device"]
 ENGINES += ["jax"] if importlib.util.find_spec("jax") else []
 
 
@@ -41,14 +41,14 @@ def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
         "numpy": _numpy,
         "torch": _torch,
         "compiled": _compiled,
-        "elsewhere": _elsewhere,
+        "other_device": _other_device,
         "jax": _jax,
     }
     return calls[request.param]
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[torch.device]:
+def other_device() -> Iterator[torch.device]:
     """Another device than the CPU, which does not mix with it."""
     with _OtherDevice():  # type: ignore[no-untyped-call]
         yield OTHER
@@ -68,7 +68,7 @@ def _compiled(function: Callable[..., Any], *arrays: Any) -> Any:
     return _as_numpy(compiled(*map(torch.asarray, arrays)))
 
 
-def _elsewhere(function: Callable[..., Any], *arrays: Any) -> Any:
+def _other_device(function: Callable[..., Any], *arrays: Any) -> Any:
     with _OtherDevice():  # type: ignore[no-untyped-call]
         there = [torch.asarray(each).to(OTHER) for each in arrays]
         result = function(*there)

@@ -7,7 +7,7 @@ import pytest
 from dlnotes.claims import Experiment, ledger
 from dlnotes.command import main
 
-EXERCISE = "write-neurons-perceptron-update"
+EXERCISE = "write-neurons-perceptron-rule-update"
 CLAIM = "claim-perceptron-converges"
 
 

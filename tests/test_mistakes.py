@@ -47,7 +47,7 @@ def loaded() -> None:
 
 def name(planted: tuple[Exercise, Mistake]) -> str:
     exercise, mistake = planted
-    return f"{exercise.name}: {mistake.says.partition('.')[0]}"
+    return f"{exercise.name}: {mistake.message.partition('.')[0]}"
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=name)
@@ -61,7 +61,7 @@ def test_the_tests_of_the_section_notice(
     log = (tmp_path / "log").read_text(encoding="utf-8")
     assert code == pytest.ExitCode.TESTS_FAILED, (
         f"the tests of {exercise.section} end with {code!r} where {exercise.name} "
-        f"is answered by the mistake {mistake.says!r}\n{log}"
+        f"is answered by the mistake {mistake.message!r}\n{log}"
     )
 
 

@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
-import records
+import inventory
 from dlnotes.claims import ledger
 from dlnotes.exercises import every, named
 
@@ -28,10 +28,12 @@ def claim(name: str) -> tuple[str, str]:
 
 def erratum(name: str) -> tuple[str, str]:
     """Return what the notes have wrong: the title and the first paragraph."""
-    page = (records.DOCS / f"{records.pages('erratum')[name]}.md").read_text("utf-8")
+    page = (inventory.DOCS / f"{inventory.pages('erratum')[name]}.md").read_text(
+        "utf-8"
+    )
     said = re.search(rf"\{{erratum\}} {name}\n(.*?)\n\n", page, re.DOTALL)
     assert said is not None
-    title = records.catalogue()["errata"][name]["title"]
+    title = inventory.catalogue()["errata"][name]["title"]
     return title, f"{said[1]}\n\n[The example that proves it](#{name})"
 
 
@@ -40,7 +42,7 @@ def exercise(name: str) -> tuple[str, str]:
     row = named(name)
     return f"write {row.solution.__name__} yourself", (
         f"`dlnotes check {name} FILE` knows {len(row.mistakes)} ways to go wrong here, "
-        f"and says which one you took:\n\n> {row.mistakes[0].says}\n\n"
+        f"and says which one you took:\n\n> {row.mistakes[0].message}\n\n"
         f"[The exercise](#{name})"
     )
 
@@ -75,11 +77,11 @@ class Counts(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Count, anew in every build."""
         self.env.note_reread()
-        rows, sections = records.catalogue(), records.sections()
+        rows, sections = inventory.catalogue(), inventory.sections()
         counts = {
             "[sections](status.md)": len(sections),
-            "[equations](equations.md)": len(records.equations()),
-            "[tests of them](status.md)": sum(map(records.test_count, sections)),
+            "[equations](equations.md)": len(inventory.equations()),
+            "[tests of them](status.md)": sum(map(inventory.test_count, sections)),
             "[claims measured](claims.md)": len(rows["claims"]),
             "[errata](errata.md)": len(rows["errata"]),
             "[exercises](status.md)": len(every()),

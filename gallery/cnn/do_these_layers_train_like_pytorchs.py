@@ -25,7 +25,7 @@ from dlnotes.lab.fit import accuracy, fit, predict
 # %%
 # The data
 # --------
-# Small grey pictures of ten kinds of garment.  All pixels are shifted and scaled alike,
+# Small gray pictures of ten kinds of garment.  All pixels are shifted and scaled alike,
 # so that those of the training images have mean zero and variance one.
 
 where = device()
@@ -142,7 +142,7 @@ run = fit(
 
 # %%
 # What the garments of each kind are taken for.  Shirts are the hardest: they have the
-# most neighbours.
+# most neighbors.
 
 logits = predict(ours, X_test.to(where)).cpu()
 right["dlnotes, all data"] = share = accuracy(logits, y_test)

@@ -17,7 +17,7 @@ from sklearn.svm import SVC
 
 from dlnotes.lab import plots
 from dlnotes.networks.activations import sigmoid
-from dlnotes.neurons.perceptron import Perceptron, boundary_distance, predict
+from dlnotes.neurons.perceptron import Perceptron, predict, signed_distance
 from dlnotes.neurons.perceptron_rule import fit, novikoff_bound, pocket, update
 
 # %%
@@ -47,12 +47,12 @@ def learn(w, b, X, y, *, printed, passes=20):
 corners = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 gates = {"and": [0, 0, 0, 1], "or": [0, 1, 1, 1], "exclusive or": [0, 1, 1, 0]}
 starts = np.random.default_rng(0).normal(size=(30, 3))
-learnt = np.zeros((2, 3))
+learned = np.zeros((2, 3))
 for row, printed in enumerate([False, True]):
     for column, y in enumerate(gates.values()):
         for start in starts:
             *w, b = learn(start[:2], start[2], corners, y, printed=printed)
-            learnt[row, column] += ((corners @ w + b >= 0) == y).all()
+            learned[row, column] += ((corners @ w + b >= 0) == y).all()
 
 # %%
 # The rule learns *and* and *or* from every start.  As printed it hardly ever does.
@@ -60,7 +60,7 @@ for row, printed in enumerate([False, True]):
 
 fig, ax = plt.subplots(figsize=(6.4, 2.4))
 ticks = list(gates), ["the rule", "as printed"]
-plots.heatmap(ax, learnt, form=".0f", ticks=ticks)
+plots.heatmap(ax, learned, form=".0f", ticks=ticks)
 ax.set_aspect("auto")
 fig.suptitle("Of 30 starts the rule learns from all, and as printed hardly from any")
 
@@ -83,10 +83,10 @@ by_hand = learn(np.zeros(2), 0.0, corners, gates["or"], printed=False)
 iris = load_iris()
 Y = (iris.target[:, None] == 0).astype(float)
 measured = iris.data[:, [0, 1]]
-centred = measured - measured.mean(axis=0)
+centered = measured - measured.mean(axis=0)
 passes, made = [start], []
 while not made or made[-1]:
-    model, errors = update(passes[-1], centred, Y)
+    model, errors = update(passes[-1], centered, Y)
     passes.append(model)
     made.append(int((errors != 0).sum()))
 
@@ -96,7 +96,7 @@ while not made or made[-1]:
 # the next cells find.
 
 fig, ax = plt.subplots()
-plots.points(ax, centred, Y)
+plots.points(ax, centered, Y)
 for k in (2, 3, 4, len(made)):
     plots.boundary(ax, passes[k], f"pass {k}, {made[k - 1]} corrections")
 ax.set(xlim=(-1.9, 2.4), ylim=(-1.4, 1.6))
@@ -110,7 +110,7 @@ fig.suptitle("Pass by pass the line turns until setosa (1) is on its own")
 # that it sees.  A support vector machine finds one with nearly the widest gap.
 
 counts = {"made": [], "allowed": []}
-for X in (centred, measured):
+for X in (centered, measured):
     svm = SVC(kernel="linear", C=1e8).fit(X, Y[:, 0])
     u = Perceptron(W=svm.coef_.T.copy(), b=svm.intercept_)
     model, corrections = fit(start, X, Y)
@@ -119,7 +119,7 @@ for X in (centred, measured):
 
 
 def gap(model, X):
-    return np.abs(boundary_distance(model, X)).min()
+    return np.abs(signed_distance(model, X)).min()
 
 
 # %%
@@ -139,9 +139,9 @@ fig.suptitle("Fewer corrections than allowed, and far fewer less the mean")
 # Its perceptron also corrects an instance that lies exactly on the line, so its weights
 # differ.  Its answers do not: both are right about every flower.
 
-ours, _ = fit(start, centred, Y)
-theirs = SklearnPerceptron(shuffle=False, tol=None).fit(centred, Y[:, 0])
-same = predict(ours, centred)[:, 0] == theirs.predict(centred)
+ours, _ = fit(start, centered, Y)
+theirs = SklearnPerceptron(shuffle=False, tol=None).fit(centered, Y[:, 0])
+same = predict(ours, centered)[:, 0] == theirs.predict(centered)
 same_weights = np.allclose(ours.W[:, 0], theirs.coef_)
 
 # %%
@@ -156,7 +156,7 @@ labels = rng.integers(0, 2, size=(300, 1)).astype(float)
 points = rng.normal(size=(300, 2)) + 1.6 * labels
 shares = {"the rule": [], "a logistic unit": []}
 for values, settings in zip(
-    shares.values(), ({}, {"rate": 0.01, "activation": sigmoid}), strict=True
+    shares.values(), ({}, {"learning_rate": 0.01, "activation": sigmoid}), strict=True
 ):
     model = start
     for _ in range(40):
@@ -176,12 +176,12 @@ fig.suptitle("Where classes overlap the rule never comes to rest")
 # %%
 # Every claim made on the way, checked on the numbers just drawn:
 
-assert (learnt[0] == [30, 30, 0]).all()
-assert (learnt[1] <= 3).all()
-assert learnt[1, 2] == 0
+assert (learned[0] == [30, 30, 0]).all()
+assert (learned[1] <= 3).all()
+assert learned[1, 2] == 0
 assert np.array_equal(by_library, by_hand)
-assert (predict(passes[-1], centred) == Y).all()
-assert gap(passes[-1], centred) < 0.6 * gap(u, measured)
+assert (predict(passes[-1], centered) == Y).all()
+assert gap(passes[-1], centered) < 0.6 * gap(u, measured)
 assert (np.array(counts["made"]) < np.array(counts["allowed"]) / 10).all()
 assert counts["made"][0] < counts["made"][1] / 10
 assert same.all()

@@ -16,9 +16,9 @@ from dlnotes.lab.tasks import Task, moons
 from dlnotes.optim import Adam
 
 
-def about(mean: float, spread: float = 0.1) -> list[float]:
+def about(mean: float, format_spread: float = 0.1) -> list[float]:
     """Make up the results of five seeds."""
-    return [mean + spread * each for each in (-1.0, -0.5, 0.0, 0.5, 1.0)]
+    return [mean + format_spread * each for each in (-1.0, -0.5, 0.0, 0.5, 1.0)]
 
 
 def few(rng: np.random.Generator) -> Task:
@@ -46,7 +46,7 @@ def test_convolutions_must_do_more_than_half_of_the_work_everywhere(
 
 
 @pytest.mark.parametrize(
-    ("network", "parameters", "multiply_adds"),
+    ("network", "parameters", "mac_count"),
     [
         ("AlexNet", 62_378_344, 1_135_256_096),
         ("VGG-11", 132_863_336, 7_609_090_048),
@@ -54,13 +54,13 @@ def test_convolutions_must_do_more_than_half_of_the_work_everywhere(
     ],
 )
 def test_the_networks_have_the_sizes_that_are_published(
-    network: str, parameters: int, multiply_adds: int
+    network: str, parameters: int, mac_count: int
 ) -> None:
     side, layers = cnn.NETWORKS[network]
 
     _, counts, sizes = zip(*cnn.laid_out(layers, side), strict=True)
 
-    assert (sum(sizes), sum(counts)) == (parameters, multiply_adds)
+    assert (sum(sizes), sum(counts)) == (parameters, mac_count)
 
 
 def test_convolutions_do_most_of_the_work_with_few_of_the_parameters() -> None:
@@ -75,7 +75,7 @@ def test_convolutions_do_most_of_the_work_with_few_of_the_parameters() -> None:
 def test_a_count_that_is_not_pytorchs_is_no_result(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cnn, "multiply_adds", lambda *_, places, **__: places)
+    monkeypatch.setattr(cnn, "mac_count", lambda *_, places, **__: places)
 
     with pytest.raises(ArithmeticError, match="AlexNet"):
         cnn.conv_dominates_compute([0])
@@ -122,7 +122,7 @@ def test_sizes_that_are_not_pytorchs_are_no_result(
 
 
 @pytest.mark.parametrize(
-    ("border", "centre", "verdict"),
+    ("border", "center", "verdict"),
     [
         ((3, 5), (0, 1), Verdict.HOLDS),
         ((3, 5), (0, 4), Verdict.CONDITIONAL),
@@ -133,13 +133,13 @@ def test_sizes_that_are_not_pytorchs_are_no_result(
         ((-3, -5), (9, 9), Verdict.FAILS),
     ],
 )
-def test_padding_must_help_at_the_border_and_make_no_difference_at_the_centre(
-    border: Sequence[float], centre: Sequence[float], verdict: Verdict
+def test_padding_must_help_at_the_border_and_make_no_difference_at_the_center(
+    border: Sequence[float], center: Sequence[float], verdict: Verdict
 ) -> None:
     added = {
         (place, depth, "zeros"): about(mean)
-        for place, means in (("border", border), ("centre", centre))
-        for depth, mean in zip((3, 6), means, strict=True)
+        for place, format_means in (("border", border), ("center", center))
+        for depth, mean in zip((3, 6), format_means, strict=True)
     }
 
     found, because = cnn.kept_at_the_border(added)
@@ -150,7 +150,9 @@ def test_padding_must_help_at_the_border_and_make_no_difference_at_the_centre(
 
 
 def test_help_that_not_every_seed_gets_is_none() -> None:
-    added = {key: about(3, spread=9) for key in product(cnn.PLACES, (3, 6), ["zeros"])}
+    added = {
+        key: about(3, format_spread=9) for key in product(cnn.PLACES, (3, 6), ["zeros"])
+    }
 
     assert cnn.kept_at_the_border(added)[0] == Verdict.FAILS
 
@@ -174,10 +176,10 @@ def test_each_image_has_one_mark_in_its_place_and_half_of_them_are_crosses(
         assert image.sum() == 5
         corners.add((i, j))
     at_border = [{i, j} & {0, 17} != set() for i, j in corners]
-    near_centre = [max(abs(i + 1 - 9.5), abs(j + 1 - 9.5)) < 2 for i, j in corners]
+    near_center = [max(abs(i + 1 - 9.5), abs(j + 1 - 9.5)) < 2 for i, j in corners]
     assert int(y.sum()) == 250
-    assert all(at_border if place == "border" else near_centre)
-    assert len(corners) == {"border": 4 * 17, "centre": 4 * 4}[place]
+    assert all(at_border if place == "border" else near_center)
+    assert len(corners) == {"border": 4 * 17, "center": 4 * 4}[place]
 
 
 def test_marks_are_the_same_for_a_seed_and_others_for_another() -> None:
@@ -218,7 +220,7 @@ def test_initial_weights_have_the_variance_that_is_wanted(
     assert not cast(torch.Tensor, layer.bias).any()
 
 
-def test_marks_are_half_at_the_border_and_half_at_the_centre(
+def test_marks_are_half_at_the_border_and_half_at_the_center(
     rng: np.random.Generator,
 ) -> None:
     task = cnn.marks(rng)
@@ -236,7 +238,7 @@ def test_marks_are_half_at_the_border_and_half_at_the_centre(
 
 def test_training_tells_the_marks_apart_and_is_repeatable() -> None:
     def central(rng: np.random.Generator) -> Task:
-        data = cnn.marked(rng, "centre", images=600)
+        data = cnn.marked(rng, "center", images=600)
         return replace(few(rng), train=data)
 
     trial = Trial(central, cnn.detector(1, "zeros"), Adam, epochs=10)

@@ -7,12 +7,12 @@ from scipy.stats import ttest_1samp, ttest_rel
 from dlnotes.claims import Verdict
 from dlnotes.claims.evidence import (
     TUNING_SEEDS,
-    above,
-    below,
+    best_setting,
     decide,
     interval,
-    listed,
-    tuned,
+    join_words,
+    significantly_above,
+    significantly_below,
 )
 
 
@@ -34,27 +34,31 @@ def test_above_and_below_agree_with_a_paired_t_test(
     found = ttest_rel(ours, theirs)
 
     significant = found.pvalue < 0.05
-    assert above(ours.tolist(), theirs.tolist()) == (significant and shift > 0)
-    assert below(ours.tolist(), theirs.tolist()) == (significant and shift < 0)
+    assert significantly_above(ours.tolist(), theirs.tolist()) == (
+        significant and shift > 0
+    )
+    assert significantly_below(ours.tolist(), theirs.tolist()) == (
+        significant and shift < 0
+    )
 
 
 def test_a_margin_must_be_exceeded_by_the_whole_interval() -> None:
     ours, theirs = [2.9, 3.0, 3.1], [1.0, 1.0, 1.0]
     low, _ = interval([1.9, 2.0, 2.1])
 
-    assert above(ours, theirs, low - 0.01)
-    assert not above(ours, theirs, low + 0.01)
+    assert significantly_above(ours, theirs, low - 0.01)
+    assert not significantly_above(ours, theirs, low + 0.01)
 
 
 def test_tuning_takes_the_best_mean_and_other_seeds_than_the_measurement() -> None:
     scores = {0.1: (1.0, 1.0, 1.0), 0.3: (0.0, 0.0, 9.0), 1.0: (2.0, 2.0, 2.0)}
     asked = []
 
-    def score(rate: float, seed: int) -> float:
+    def score(learning_rate: float, seed: int) -> float:
         asked.append(seed)
-        return scores[rate][TUNING_SEEDS.index(seed)]
+        return scores[learning_rate][TUNING_SEEDS.index(seed)]
 
-    assert tuned(score, list(scores)) == 0.3
+    assert best_setting(score, list(scores)) == 0.3
     assert min(asked) >= 100
 
 
@@ -78,4 +82,4 @@ def test_the_first_rule_that_applies_decides(
 
 
 def test_lists_read_well() -> None:
-    assert [listed("abc"[:k]) for k in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+    assert [join_words("abc"[:k]) for k in (1, 2, 3)] == ["a", "a and b", "a, b and c"]

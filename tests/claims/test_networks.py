@@ -46,7 +46,7 @@ def near(mean: float) -> list[float]:
     return [mean + 0.001 * k for k in (-2, -1, 0, 1, 2)]
 
 
-def spread(mean: float) -> list[float]:
+def format_spread(mean: float) -> list[float]:
     """Return values too far apart to tell their mean from another."""
     return [mean + k for k in (40, -30, 20, -20, -10)]
 
@@ -132,9 +132,9 @@ def test_the_rule_about_steps(
     [
         (near(10), near(15), HOLDS),
         (near(10), near(40), CONDITIONAL),
-        (near(10), spread(38), CONDITIONAL),
+        (near(10), format_spread(38), CONDITIONAL),
         (near(50), near(15), FAILS),
-        (spread(38), near(15), FAILS),
+        (format_spread(38), near(15), FAILS),
     ],
 )
 def test_the_rule_about_a_mean_of_zero(
@@ -152,7 +152,7 @@ def test_the_rule_about_a_mean_of_zero(
         (near(10), CONDITIONAL),
         (near(20), CONDITIONAL),
         (near(40), FAILS),
-        (spread(38), FAILS),
+        (format_spread(38), FAILS),
     ],
 )
 def test_the_rule_about_the_scaled_tanh(scaled: list[float], verdict: Verdict) -> None:
@@ -189,7 +189,7 @@ def accuracies(**changed: list[float]) -> dict[str, list[float]]:
     [
         ({}, {}, FAILS),
         ({}, {"SiLU_a": near(0.965)}, FAILS),
-        ({}, {"SiLU_a": spread(0.9)}, FAILS),
+        ({}, {"SiLU_a": format_spread(0.9)}, FAILS),
         ({"ReLU_a": near(0.8)}, {"tanh_b": near(0.5)}, FAILS),
         ({}, {"SiLU_a": near(0.955)}, CONDITIONAL),
         ({"sine_b": [0.97, 0.97, 0.97, 0.97, 0.89]}, {}, CONDITIONAL),
@@ -226,7 +226,7 @@ def test_the_reason_names_what_failed_monotonic_or_not() -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
-def test_a_stack_of_layers_collapses_whatever_it_has_learnt(depth: int) -> None:
+def test_a_stack_of_layers_collapses_whatever_it_has_learned(depth: int) -> None:
     trial = replace(linear_stack(depth), epochs=50)
     _, model, _ = trial.run(0.01, 0)
 
@@ -267,7 +267,7 @@ def test_the_rule_about_linear_stacks(
     ("behind", "verdict"),
     [(0, HOLDS), (1, CONDITIONAL), (2, CONDITIONAL), (3, FAILS), (7, FAILS)],
 )
-@pytest.mark.parametrize("low", [near(0.94), spread(0.97)], ids=["low", "wide"])
+@pytest.mark.parametrize("low", [near(0.94), format_spread(0.97)], ids=["low", "wide"])
 def test_the_rule_about_many_activations(
     behind: int, low: list[float], verdict: Verdict
 ) -> None:

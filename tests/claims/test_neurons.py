@@ -19,7 +19,7 @@ def test_the_units_of_all_seeds_learn_what_each_learns_alone(
     X[..., -1], start = 1.0, rng.normal(size=(2, 3))
 
     def step(W: object, x: object, y: object) -> object:
-        return rule(W, x, y, activation=activation, rate=0.3)  # type: ignore[arg-type]
+        return rule(W, x, y, activation=activation, learning_rate=0.3)  # type: ignore[arg-type]
 
     *_, W = epochs(step, start, X, Y, count=4, seeds=SEEDS)
 
@@ -32,7 +32,7 @@ def test_the_units_of_all_seeds_learn_what_each_learns_alone(
                 model,
                 X[s, n, :2],
                 Y[s, n, None].astype(float),
-                rate=0.3,
+                learning_rate=0.3,
                 activation=activation,  # type: ignore[arg-type]
             )
         np.testing.assert_allclose(W[s], [*model.W[:, 0], *model.b])
@@ -42,7 +42,7 @@ def test_the_printed_rule_multiplies_by_the_output_and_the_old_bias() -> None:
     W = np.array([[1.0, -2.0, 0.5], [-1.0, 0.0, 4.0]])
     x = np.array([[1.0, 1.0, 1.0], [-2.0, 1.0, 1.0]])
 
-    after = rule(W, x, np.array([1.0, 0.0]), rate=0.5, printed=True)
+    after = rule(W, x, np.array([1.0, 0.0]), learning_rate=0.5, printed=True)
 
     # The first says no and should say yes; its output is zero, and its bias 0.5.
     assert after[0].tolist() == [1.0, -2.0, 0.5 + 0.5 * 1 * 0.5]
@@ -55,8 +55,8 @@ def test_the_classes_are_two_apart_and_of_equal_size() -> None:
 
     assert Y.sum() == 100
     assert Y_test.sum() == 1000
-    means = [X_test[Y_test == y].mean(axis=0) for y in (0, 1)]
-    np.testing.assert_allclose(means, [[-1, 0, 1], [1, 0, 1]], atol=0.15)
+    format_means = [X_test[Y_test == y].mean(axis=0) for y in (0, 1)]
+    np.testing.assert_allclose(format_means, [[-1, 0, 1], [1, 0, 1]], atol=0.15)
     assert X_test[Y_test == 1, 1].std() == pytest.approx(1.5, abs=0.1)
     assert X.shape == (200, 3)
 

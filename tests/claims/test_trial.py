@@ -60,8 +60,8 @@ def test_tuning_never_looks_at_a_test_row() -> None:
 
     clean, blind = (replace(SMALL, make=make) for make in (few, spoilt))
 
-    assert blind.validated(0.01, 100) == clean.validated(0.01, 100)
-    assert blind.speed(0.01, 100) == clean.speed(0.01, 100)
+    assert blind.validation_score(0.01, 100) == clean.validation_score(0.01, 100)
+    assert blind.negative_epochs(0.01, 100) == clean.negative_epochs(0.01, 100)
 
 
 def test_scores_are_those_of_the_model_trained() -> None:
@@ -89,8 +89,8 @@ def test_epochs_are_counted_until_the_loss_is_low_enough() -> None:
 def test_the_faster_rate_has_the_higher_score() -> None:
     trial = Trial(few, mlp(KINDS["tanh"], 16), Adam, epochs=60)
 
-    assert -60 < trial.speed(0.1, 100) < 0
-    assert trial.speed(0.0001, 100) == -60
+    assert -60 < trial.negative_epochs(0.1, 100) < 0
+    assert trial.negative_epochs(0.0001, 100) == -60
 
 
 def test_a_loss_that_diverges_is_the_worst_of_scores_and_never_fast() -> None:
@@ -99,19 +99,19 @@ def test_a_loss_that_diverges_is_the_worst_of_scores_and_never_fast() -> None:
 
     diverging = Trial(far, recurrent(KINDS["ReLU"], 4), SGD, epochs=3)
 
-    assert diverging.validated(1e20, 0) == -np.inf
+    assert diverging.validation_score(1e20, 0) == -np.inf
     assert diverging.epochs_needed(1e20, 0) == 3
 
 
 def test_rates_are_tuned_on_other_seeds_than_those_measured() -> None:
     tuning: list[tuple[Trial, float, int]] = []
 
-    def score(trial: Trial, rate: float, seed: int) -> float:
-        tuning.append((trial, rate, seed))
-        return -abs(rate - trial.epochs)
+    def score(trial: Trial, learning_rate: float, seed: int) -> float:
+        tuning.append((trial, learning_rate, seed))
+        return -abs(learning_rate - trial.epochs)
 
-    def measure(_: Trial, rate: float, seed: int) -> float:
-        return 1000 * rate + seed
+    def measure(_: Trial, learning_rate: float, seed: int) -> float:
+        return 1000 * learning_rate + seed
 
     trials = {"one": replace(SMALL, epochs=1), "three": replace(SMALL, epochs=3)}
     rates, measured = compare(trials, score, measure, (1, 2, 3), (0, 1))

@@ -19,10 +19,10 @@ from dlnotes.cnn.convolution import (
     conv2d_backward,
     conv_transpose2d,
     filter_parameter_count,
-    multiply_adds,
-    overlap_add,
+    fold,
+    mac_count,
     receptive_field,
-    windows,
+    unfold,
 )
 
 Layer = dict[str, Any]
@@ -98,13 +98,13 @@ def test_a_layer_is_pytorchs(
 def legal(draw: st.DrawFn) -> tuple[list[int], list[int], Layer]:
     """Draw the sides of an image, those of a filter that fits, and settings."""
     pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
-    size, stride, dilation = (draw(pair) for _ in range(3))
+    kernel_size, stride, dilation = (draw(pair) for _ in range(3))
     padding = draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
-    spans = zip(size, dilation, padding, strict=True)
+    spans = zip(kernel_size, dilation, padding, strict=True)
     least = [max(1, d * (f - 1) + 1 - 2 * p) for f, d, p in spans]
-    sides = [draw(st.integers(side, side + 4)) for side in least]
+    sides = [draw(st.integers(input_size, input_size + 4)) for input_size in least]
     layer = {"stride": stride, "padding": padding, "dilation": dilation}
-    return sides, list(size), layer | {"groups": draw(st.integers(1, 3))}
+    return sides, list(kernel_size), layer | {"groups": draw(st.integers(1, 3))}
 
 
 @settings(deadline=None, derandomize=True)
@@ -112,9 +112,9 @@ def legal(draw: st.DrawFn) -> tuple[list[int], list[int], Layer]:
 def test_whatever_pytorch_takes_comes_out_as_in_pytorch(
     case: tuple[list[int], list[int], Layer],
 ) -> None:
-    (sides, size, layer), rng = case, np.random.default_rng(0)
+    (sides, kernel_size, layer), rng = case, np.random.default_rng(0)
     X = rng.normal(size=(2, 2 * layer["groups"], *sides))
-    W, b = rng.normal(size=(layer["groups"], 2, *size)), rng.normal(size=1)
+    W, b = rng.normal(size=(layer["groups"], 2, *kernel_size)), rng.normal(size=1)
 
     Y = conv2d(X, W, np.repeat(b, layer["groups"]), **layer)
     upstream = rng.normal(size=Y.shape)
@@ -274,8 +274,8 @@ def test_single_precision_stays_single(array: Callable[[Any], Any]) -> None:
     results += [
         Y,
         conv_transpose2d(Y, W),
-        windows(X, 2),
-        overlap_add(windows(X, 2), (5, 5), 2),
+        unfold(X, 2),
+        fold(unfold(X, 2), (5, 5), 2),
     ]
 
     assert {each.dtype for each in results} == {single}
@@ -328,7 +328,7 @@ def test_windows_are_those_that_slide_over_the_image(
     X = rng.normal(size=(2, 3, 8, 7))
     settings: Layer = {"stride": (2, 1), "padding": (1, 2), "dilation": (2, 1)}
 
-    seen = run(partial(windows, size=(3, 2), fill=-7.0, **settings), X)
+    seen = run(partial(unfold, kernel_size=(3, 2), fill=-7.0, **settings), X)
 
     framed = np.pad(X, ((0, 0), (0, 0), (1, 1), (2, 2)), constant_values=-7.0)
     slid = sliding_window_view(framed, (5, 2), axis=(2, 3))[:, :, ::2, :, ::2]
@@ -341,10 +341,10 @@ def test_cutting_up_and_adding_overlaps_are_adjoint(
 ) -> None:
     settings: Layer = {"stride": (3, 2), "padding": (0, 2), "dilation": (1, 3)}
     X = rng.normal(size=(2, 9, 8))
-    seen = windows(X, (2, 3), **settings)
+    seen = unfold(X, (2, 3), **settings)
     slices = rng.normal(size=seen.shape)
 
-    image = run(partial(overlap_add, shape=(9, 8), size=(2, 3), **settings), slices)
+    image = run(partial(fold, shape=(9, 8), kernel_size=(2, 3), **settings), slices)
 
     np.testing.assert_allclose(np.sum(seen * slices), np.sum(X * image), rtol=1e-10)
 
@@ -360,8 +360,8 @@ def test_the_receptive_field_is_where_the_gradient_of_a_unit_reaches(
 
         x = torch.ones(1, 1, 400, requires_grad=True)
         y, reached = x, []
-        for size, stride in zip(sizes, strides, strict=True):
-            y = functional.conv1d(y, torch.ones(1, 1, size), stride=stride)
+        for kernel_size, stride in zip(sizes, strides, strict=True):
+            y = functional.conv1d(y, torch.ones(1, 1, kernel_size), stride=stride)
             unit = y[0, 0, y.shape[2] // 2]
             (gradient,) = torch.autograd.grad(unit, x, retain_graph=True)
             reaching = torch.nonzero(gradient[0, 0])
@@ -370,11 +370,11 @@ def test_the_receptive_field_is_where_the_gradient_of_a_unit_reaches(
 
 
 @pytest.mark.verifies("eq-filter-weights")
-@pytest.mark.parametrize(("size", "depth"), [(5, 3), (1, 7), (4, 1)])
-def test_a_filter_has_the_parameters_of_pytorchs(size: int, depth: int) -> None:
-    layer = torch.nn.Conv2d(depth, 1, size)
+@pytest.mark.parametrize(("kernel_size", "depth"), [(5, 3), (1, 7), (4, 1)])
+def test_a_filter_has_the_parameters_of_pytorchs(kernel_size: int, depth: int) -> None:
+    layer = torch.nn.Conv2d(depth, 1, kernel_size)
 
-    count = filter_parameter_count(size, depth)
+    count = filter_parameter_count(kernel_size, depth)
 
     assert count == sum(each.numel() for each in layer.parameters())
 
@@ -385,7 +385,7 @@ def test_multiplications_are_those_that_pytorch_counts() -> None:
             torch.ones(1, 3, 13, 11), torch.ones(4, 3, 5, 5), stride=2
         )
 
-    count = multiply_adds(size=5, depth=3, filters=4, places=Y[0, 0].numel())
+    count = mac_count(kernel_size=5, depth=3, filters=4, places=Y[0, 0].numel())
 
     assert 2 * count == counter.get_total_flops()
 
@@ -470,20 +470,20 @@ def test_slices_that_are_not_of_such_windows_are_refused(
     with pytest.raises(
         ValueError, match="windows of size 3 on 5 x 5 pixels have other"
     ):
-        overlap_add(np.ones(shape), (5, 5), 3)
+        fold(np.ones(shape), (5, 5), 3)
 
 
-@pytest.mark.parametrize("size", [0, (2, 0), 1.5])
-def test_a_window_without_pixels_is_refused(size: Any) -> None:
-    with pytest.raises(ValueError, match=r"size must be .* at least 1, got"):
-        windows(np.ones((4, 4)), size)
+@pytest.mark.parametrize("kernel_size", [0, (2, 0), 1.5])
+def test_a_window_without_pixels_is_refused(kernel_size: Any) -> None:
+    with pytest.raises(ValueError, match=r"kernel_size must be .* at least 1, got"):
+        unfold(np.ones((4, 4)), kernel_size)
 
 
 def test_counts_of_nothing_and_layers_without_a_stride_are_refused() -> None:
     with pytest.raises(ValueError, match="depth must be an int of at least 1, got 0"):
         filter_parameter_count(3, depth=0)
     with pytest.raises(ValueError, match=r"places must be .* got 2\.5"):
-        multiply_adds(3, depth=1, filters=1, places=2.5)  # type: ignore[arg-type]
+        mac_count(3, depth=1, filters=1, places=2.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="one stride a size"):
         receptive_field([3, 3], [1])
     with pytest.raises(ValueError, match="stride must be an int of at least 1, got 0"):

@@ -12,18 +12,18 @@ from torch.nn import functional
 from dlnotes.cnn.pooling import max_pool2d, max_pool2d_backward
 
 LAYERS: list[dict[str, Any]] = [
-    {"size": 2},
-    {"size": 3, "stride": 2},
-    {"size": 3, "stride": 2, "padding": 1},
-    {"size": (3, 2), "stride": (1, 3), "padding": (0, 1)},
-    {"size": 2, "stride": 1, "dilation": 3, "padding": 1},
-    {"size": (2, 3), "dilation": (1, 2)},
+    {"kernel_size": 2},
+    {"kernel_size": 3, "stride": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": (3, 2), "stride": (1, 3), "padding": (0, 1)},
+    {"kernel_size": 2, "stride": 1, "dilation": 3, "padding": 1},
+    {"kernel_size": (2, 3), "dilation": (1, 2)},
 ]
 
 
-def pytorch(X: Any, size: Any, **layer: Any) -> torch.Tensor:
+def pytorch(X: Any, kernel_size: Any, **layer: Any) -> torch.Tensor:
     """Return what PyTorch's own layer does."""
-    return functional.max_pool2d(torch.as_tensor(X), size, **layer)
+    return functional.max_pool2d(torch.as_tensor(X), kernel_size, **layer)
 
 
 @pytest.mark.verifies("eq-max-pool")
@@ -44,7 +44,7 @@ def test_every_engine_keeps_the_largest_pixel_of_each_window(
 ) -> None:
     X = rng.normal(size=(2, 3, 7, 6))
 
-    Y = run(partial(max_pool2d, size=(3, 2), stride=2), X)
+    Y = run(partial(max_pool2d, kernel_size=(3, 2), stride=2), X)
 
     assert Y.shape == (2, 3, 3, 3)
     for n, c, i, j in np.ndindex(Y.shape):
@@ -79,7 +79,7 @@ def test_every_engine_carries_the_gradient_back_to_the_first_winner(
 ) -> None:
     X, upstream = rng.integers(0, 3, (2, 3, 7, 5)) / 2, rng.normal(size=(2, 3, 3, 2))
 
-    gradient = run(partial(max_pool2d_backward, size=3, stride=2), X, upstream)
+    gradient = run(partial(max_pool2d_backward, kernel_size=3, stride=2), X, upstream)
 
     want = np.zeros_like(X)
     for n, c, i, j in np.ndindex(upstream.shape):
@@ -93,7 +93,7 @@ def test_the_gradient_is_a_difference_quotient_and_autograd_agrees(
     rng: np.random.Generator,
 ) -> None:
     X, direction = rng.normal(size=(2, 2, 3, 7, 6))
-    layer: dict[str, Any] = {"size": 3, "stride": 2, "padding": 1}
+    layer: dict[str, Any] = {"kernel_size": 3, "stride": 2, "padding": 1}
     upstream = rng.normal(size=max_pool2d(X, **layer).shape)
 
     gradient = max_pool2d_backward(X, upstream, **layer)
@@ -136,12 +136,15 @@ def test_single_precision_stays_single_and_no_images_are_no_error(
 @pytest.mark.parametrize(
     ("layer", "says"),
     [
-        ({"size": 0}, "size must be .* at least 1, got 0"),
-        ({"size": 2, "stride": 0}, "stride must be .* at least 1, got 0"),
-        ({"size": 3, "padding": 2}, "padding must be at most half of size 3, got 2"),
-        ({"size": 3, "padding": -1}, "padding must be .* at least 0, got -1"),
-        ({"size": 2, "dilation": 0.5}, r"dilation must be .* got 0\.5"),
-        ({"size": 6}, "a window of size 6 .* does not fit into 5 x 6 pixels"),
+        ({"kernel_size": 0}, "kernel_size must be .* at least 1, got 0"),
+        ({"kernel_size": 2, "stride": 0}, "stride must be .* at least 1, got 0"),
+        (
+            {"kernel_size": 3, "padding": 2},
+            "padding must be at most half of size 3, got 2",
+        ),
+        ({"kernel_size": 3, "padding": -1}, "padding must be .* at least 0, got -1"),
+        ({"kernel_size": 2, "dilation": 0.5}, r"dilation must be .* got 0\.5"),
+        ({"kernel_size": 6}, "a window of size 6 .* does not fit into 5 x 6 pixels"),
     ],
 )
 def test_a_layer_that_cannot_be_is_refused(layer: dict[str, Any], says: str) -> None:

@@ -24,7 +24,7 @@ def embedded(name: str) -> bytes:
 def test_the_manifest_says_what_the_recipe_says(name: str) -> None:
     recipe = build.RECIPES[name]
 
-    for said in ("title", "source", "licence", "changes"):
+    for said in ("title", "source", "license", "changes"):
         assert MANIFEST[name][said] == getattr(recipe, said)
     assert len(build.RECIPES) == len(MANIFEST)
 

@@ -61,11 +61,11 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
 
 
 def test_what_is_elsewhere_in_the_tests_does_not_mix_with_the_cpu(
-    elsewhere: torch.device,
+    other_device: torch.device,
 ) -> None:
-    there = torch.ones(3).to(elsewhere)
+    there = torch.ones(3).to(other_device)
 
-    assert (there + 1).device == elsewhere
+    assert (there + 1).device == other_device
     assert (there + 1).cpu().tolist() == [2, 2, 2]
     with pytest.raises(RuntimeError, match="tensors of two devices"):
         _ = there + torch.ones(3)

@@ -34,7 +34,7 @@ def ends(ax: Axes, arrow: FancyArrowPatch) -> np.ndarray:
     return np.asarray(arrow.get_path().vertices)[[0, -1]]
 
 
-def test_a_neuron_shows_its_text_at_its_centre(ax: Axes) -> None:
+def test_a_neuron_shows_its_text_at_its_center(ax: Axes) -> None:
     circle = diagrams.neuron(ax, (2.0, 3.0), "$x_1$", radius=0.5)
 
     (text,) = ax.texts

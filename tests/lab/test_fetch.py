@@ -47,14 +47,14 @@ class Server(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        behaviour = self.path.split("/")[1]
-        if behaviour == "silent":
+        behavior = self.path.split("/")[1]
+        if behavior == "silent":
             time.sleep(9)
             return
-        if behaviour not in self.answers:
+        if behavior not in self.answers:
             self.send_error(404)
             return
-        body, length = self.answers[behaviour]
+        body, length = self.answers[behavior]
         self.send_response(200)
         if length is not None:
             self.send_header("Content-Length", str(length))
@@ -87,9 +87,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def served(address: str) -> Callable[..., File]:
-    """Make the file that mirrors of such behaviours have."""
-    return lambda *behaviours: replace(
-        FILE, mirrors=tuple(f"{address}/{each}/" for each in behaviours)
+    """Make the file that mirrors of such behaviors have."""
+    return lambda *behaviors: replace(
+        FILE, mirrors=tuple(f"{address}/{each}/" for each in behaviors)
     )
 
 

@@ -93,12 +93,12 @@ def test_validation_is_scored_after_every_epoch_in_evaluation_mode() -> None:
     assert history.scores[-1] == sum(hits) / 20
 
 
-def test_a_model_is_trained_where_it_is(elsewhere: torch.device) -> None:
+def test_a_model_is_trained_where_it_is(other_device: torch.device) -> None:
     model, X, y = problem()
     alone = train(deepcopy(model), X, y, validation=(X, y))
 
-    X, y = X.to(elsewhere), y.to(elsewhere)
-    there = train(model.to(elsewhere), X, y, validation=(X, y))
+    X, y = X.to(other_device), y.to(other_device)
+    there = train(model.to(other_device), X, y, validation=(X, y))
 
     np.testing.assert_allclose(there.losses, alone.losses, rtol=1e-12)
     np.testing.assert_array_equal(there.scores, alone.scores)
@@ -168,10 +168,10 @@ def test_a_loss_that_is_not_finite_stops_before_the_parameters_move() -> None:
 
 
 def test_a_loss_that_is_not_finite_is_named_elsewhere_too(
-    elsewhere: torch.device,
+    other_device: torch.device,
 ) -> None:
     model, X, y = problem()
-    there = model.to(elsewhere), X.to(elsewhere), y.to(elsewhere)
+    there = model.to(other_device), X.to(other_device), y.to(other_device)
 
     with pytest.raises(FloatingPointError, match="loss is inf at step 3 of epoch 2"):
         train(*there, loss=infinite_at(10))

@@ -5,25 +5,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlnotes.lab.models import MLP, Deviation, Recurrent, glorot, he, linear
+from dlnotes.lab.models import MLP, InitStd, Recurrent, glorot, he, linear
 
 
-def randomise(model: nn.Module, rng: np.random.Generator) -> None:
+def randomize(model: nn.Module, rng: np.random.Generator) -> None:
     """Give every parameter, biases included, another value."""
     with torch.no_grad():
         for each in model.parameters():
             each.copy_(torch.tensor(0.3 * rng.normal(size=each.shape)))
 
 
-@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize("maxout_pieces", [1, 2])
 def test_a_network_is_its_layers_one_after_the_other(
-    rng: np.random.Generator, pieces: int
+    rng: np.random.Generator, maxout_pieces: int
 ) -> None:
     def activation(z: Tensor) -> Tensor:
-        return torch.tanh(z.reshape(len(z), -1, pieces).amax(2))
+        return torch.tanh(z.reshape(len(z), -1, maxout_pieces).amax(2))
 
-    model = MLP(rng, [4, 3, 5, 2], activation, pieces=pieces)
-    randomise(model, rng)
+    model = MLP(rng, [4, 3, 5, 2], activation, maxout_pieces=maxout_pieces)
+    randomize(model, rng)
     x = rng.normal(size=(6, 4)).astype(np.float32)
 
     outputs = model(torch.tensor(x)).detach().numpy()
@@ -37,13 +37,15 @@ def test_a_network_is_its_layers_one_after_the_other(
         h = row
         for W, b in hidden:
             z = W @ h + b
-            h = np.tanh([max(z[k : k + pieces]) for k in range(0, len(z), pieces)])
+            h = np.tanh(
+                [max(z[k : k + maxout_pieces]) for k in range(0, len(z), maxout_pieces)]
+            )
         np.testing.assert_allclose(output, last[0] @ h + last[1], rtol=1e-4, atol=1e-6)
 
 
 def test_a_recurrent_layer_with_tanh_is_pytorchs(rng: np.random.Generator) -> None:
     model = Recurrent(rng, (2, 5, 3), torch.tanh)
-    randomise(model, rng)
+    randomize(model, rng)
     x = torch.tensor(rng.normal(size=(4, 7, 2)), dtype=torch.float32)
     theirs = nn.RNN(2, 5, batch_first=True)
     theirs.load_state_dict(
@@ -60,13 +62,13 @@ def test_a_recurrent_layer_with_tanh_is_pytorchs(rng: np.random.Generator) -> No
     torch.testing.assert_close(outputs, model.outwards(theirs(x)[0][:, -1]))
 
 
-@pytest.mark.parametrize("deviation", [glorot, he])
+@pytest.mark.parametrize("init_std", [glorot, he])
 def test_weights_are_normal_with_the_deviation_asked_for_and_biases_zero(
-    rng: np.random.Generator, deviation: Deviation
+    rng: np.random.Generator, init_std: InitStd
 ) -> None:
-    layer = linear(rng, 300, 200, deviation=deviation)
+    layer = linear(rng, 300, 200, init_std=init_std)
 
-    weights = layer.weight.detach() / deviation(300, 200)
+    weights = layer.weight.detach() / init_std(300, 200)
 
     assert weights.std().item() == pytest.approx(1, abs=0.01)
     assert (weights**4).mean().item() == pytest.approx(3, abs=0.1)  # 1.8 if uniform
@@ -86,8 +88,8 @@ def test_recurrent_weights_begin_orthogonal(rng: np.random.Generator) -> None:
 
 def test_two_methods_with_one_seed_begin_with_proportional_weights() -> None:
     ours, theirs = (
-        MLP(np.random.default_rng(0), [4, 8, 3], torch.tanh, deviation=deviation)
-        for deviation in (glorot, he)
+        MLP(np.random.default_rng(0), [4, 8, 3], torch.tanh, init_std=init_std)
+        for init_std in (glorot, he)
     )
 
     first = ours.last.weight / theirs.last.weight

@@ -61,7 +61,7 @@ def test_each_curve_has_its_label_and_its_values(ax: Axes) -> None:
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
 
 
-def test_a_region_has_the_colour_of_the_class_at_each_corner(ax: Axes) -> None:
+def test_a_region_has_the_color_of_the_class_at_each_corner(ax: Axes) -> None:
     def answer(X: np.ndarray) -> np.ndarray:
         return (X[:, 0] > 0) + 2 * (X[:, 1] > 0)
 

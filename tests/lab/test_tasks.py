@@ -22,10 +22,10 @@ from dlnotes.lab.tasks import (
     cars,
     digits,
     fashion_mnist,
-    held_out,
+    hold_out,
     moons,
     r_squared,
-    standardised,
+    standardize,
 )
 
 MAKERS = {
@@ -34,7 +34,7 @@ MAKERS = {
     "moons": partial(moons, train=40, test=10, noise=0.2),
     "adding": partial(adding, train=40, test=10),
 }
-Maker = Callable[[np.random.Generator], Task]
+TaskFactory = Callable[[np.random.Generator], Task]
 
 
 def rows(*parts: Tensor) -> list[Any]:
@@ -43,7 +43,7 @@ def rows(*parts: Tensor) -> list[Any]:
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
-def test_a_seed_makes_one_task_and_another_seed_another(make: Maker) -> None:
+def test_a_seed_makes_one_task_and_another_seed_another(make: TaskFactory) -> None:
     task, again, other = (make(np.random.default_rng(seed)) for seed in (0, 0, 1))
 
     for ours, theirs in ((task.train, again.train), (task.test, again.test)):
@@ -54,12 +54,12 @@ def test_a_seed_makes_one_task_and_another_seed_another(make: Maker) -> None:
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 def test_a_fifth_of_the_training_rows_takes_the_place_of_the_test_rows(
-    make: Maker, rng: np.random.Generator
+    make: TaskFactory, rng: np.random.Generator
 ) -> None:
     task = make(rng)
     n = len(task.train[0])
 
-    tuning = held_out(task, rng)
+    tuning = hold_out(task, rng)
 
     assert len(tuning.test[0]) == len(tuning.test[1]) == n // 5
     for k in (0, 1):
@@ -74,7 +74,7 @@ def test_a_target_stays_with_its_instance_when_rows_are_held_out(
     X = torch.arange(50.0)[:, None]
     task = replace(moons(rng, train=50, noise=0), train=(X, 2 * X))
 
-    tuning = held_out(task, rng)
+    tuning = hold_out(task, rng)
 
     for X, y in (tuning.train, tuning.test):
         torch.testing.assert_close(y, 2 * X)
@@ -86,8 +86,8 @@ def test_digits_are_scikit_learns_each_in_one_part_with_its_class(
     task = digits(rng, train=1300, test=497)
     X, y = load_digits(return_X_y=True)
 
-    labelled = (torch.column_stack(part) for part in (task.train, task.test))
-    assert rows(*labelled) == rows(torch.tensor(np.column_stack([X / 16, y])))
+    labeled = (torch.column_stack(part) for part in (task.train, task.test))
+    assert rows(*labeled) == rows(torch.tensor(np.column_stack([X / 16, y])))
 
 
 def test_each_part_of_the_digits_has_its_share_of_each_class(
@@ -161,8 +161,8 @@ def test_moons_without_noise_are_half_circles(rng: np.random.Generator) -> None:
     task = moons(rng, train=30, test=10, noise=0)
 
     points, labels = map(torch.cat, zip(task.train, task.test, strict=True))
-    centre = torch.tensor([[0.0, 0.0], [1.0, 0.5]])[labels]
-    torch.testing.assert_close((points - centre).norm(dim=1), torch.ones(40))
+    center = torch.tensor([[0.0, 0.0], [1.0, 0.5]])[labels]
+    torch.testing.assert_close((points - center).norm(dim=1), torch.ones(40))
     assert labels.bincount().tolist() == [20, 20]
 
 
@@ -212,7 +212,7 @@ def test_means_and_deviations_are_those_of_the_training_rows(
     train, test = (as_tensor(X), as_tensor(y)), (as_tensor(X_test), as_tensor(y_test))
     task = replace(cars(rng), train=train, test=test)
 
-    even = standardised(task)
+    even = standardize(task)
 
     wanted = (X_test - X.mean(axis=0)) / X.std(axis=0, ddof=1)
     np.testing.assert_allclose(even.test[0], wanted, rtol=1e-4)
@@ -221,7 +221,7 @@ def test_means_and_deviations_are_those_of_the_training_rows(
     np.testing.assert_allclose(even.train[0].mean(0), 0, atol=1e-6)
 
 
-def test_what_is_constant_is_only_centred_even_if_rounding_gives_it_a_deviation(
+def test_what_is_constant_is_only_centered_even_if_rounding_gives_it_a_deviation(
     rng: np.random.Generator,
 ) -> None:
     constant = torch.full((20, 1), 0.1)
@@ -229,15 +229,15 @@ def test_what_is_constant_is_only_centred_even_if_rounding_gives_it_a_deviation(
     task = moons(rng, train=20, noise=0)
     task = replace(task, train=(constant, labels), test=(constant + 3, labels))
 
-    even = standardised(task)
+    even = standardize(task)
 
     torch.testing.assert_close(even.test[0], torch.full((20, 1), 3.0))
 
 
-def test_labels_are_not_standardised(rng: np.random.Generator) -> None:
+def test_labels_are_not_standardized(rng: np.random.Generator) -> None:
     task = moons(rng, train=10, test=5, noise=0.1)
 
-    even = standardised(task)
+    even = standardize(task)
 
     assert torch.equal(even.train[1], task.train[1])
     assert torch.equal(even.test[1], task.test[1])

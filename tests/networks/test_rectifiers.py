@@ -12,22 +12,22 @@ from torch.nn import functional
 
 from dlnotes.networks.rectifiers import (
     elu,
-    elu_slope,
+    elu_derivative,
     leaky_relu,
-    leaky_relu_slope,
+    leaky_relu_derivative,
     relu,
-    relu_slope,
+    relu_derivative,
 )
 
 Run = Callable[..., NDArray[Any]]
 ALPHAS = [0.0, 0.01, 0.3, 1.0, 1.6]
 GIVEN = np.array([-np.inf, -800, -3, -1e-9, -0.0, 0, 1e-9, 0.4, 800, np.inf, np.nan])
 KINDS: list[tuple[Any, Any, Any]] = [
-    (relu, relu_slope, functional.relu),
+    (relu, relu_derivative, functional.relu),
     *(
         (
             partial(leaky_relu, alpha=alpha),
-            partial(leaky_relu_slope, alpha=alpha),
+            partial(leaky_relu_derivative, alpha=alpha),
             partial(functional.leaky_relu, negative_slope=alpha),
         )
         for alpha in ALPHAS
@@ -35,7 +35,7 @@ KINDS: list[tuple[Any, Any, Any]] = [
     *(
         (
             partial(elu, alpha=alpha),
-            partial(elu_slope, alpha=alpha),
+            partial(elu_derivative, alpha=alpha),
             partial(functional.elu, alpha=alpha),
         )
         for alpha in ALPHAS
@@ -126,9 +126,9 @@ def test_at_zero_the_slope_is_that_of_the_negative_side(
 ) -> None:
     zero = array(np.zeros(1))
 
-    assert relu_slope(zero).tolist() == [0]
-    assert leaky_relu_slope(zero, alpha=alpha).tolist() == [alpha]
-    assert elu_slope(zero, alpha=alpha).tolist() == [alpha]
+    assert relu_derivative(zero).tolist() == [0]
+    assert leaky_relu_derivative(zero, alpha=alpha).tolist() == [alpha]
+    assert elu_derivative(zero, alpha=alpha).tolist() == [alpha]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -141,7 +141,9 @@ def test_the_precision_of_the_input_is_kept(
     assert value(z).dtype == slope(z).dtype == z.dtype
 
 
-@pytest.mark.parametrize("function", [leaky_relu, leaky_relu_slope, elu, elu_slope])
+@pytest.mark.parametrize(
+    "function", [leaky_relu, leaky_relu_derivative, elu, elu_derivative]
+)
 @pytest.mark.parametrize("alpha", [-0.1, float("nan")])
 def test_a_negative_alpha_is_refused(function: Any, alpha: float) -> None:
     with pytest.raises(ValueError, match=f"alpha must be at least 0, got {alpha}"):

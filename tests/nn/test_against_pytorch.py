@@ -211,15 +211,15 @@ def test_a_module_computes_where_its_input_is(
     name: str,
     settings: dict[str, Any],
     shape: tuple[int, ...],
-    elsewhere: torch.device,
+    other_device: torch.device,
 ) -> None:
     ours, theirs = both(name, settings)
     X = numbers(*shape)
     wanted = results(theirs, X)
 
-    found = results(ours.to(elsewhere), X.to(elsewhere))
+    found = results(ours.to(other_device), X.to(other_device))
 
-    assert {each.device for each in found} == {elsewhere}
+    assert {each.device for each in found} == {other_device}
     torch.testing.assert_close([each.cpu() for each in found], wanted)
 
 
@@ -291,7 +291,7 @@ def test_the_loss_is_pytorch_s_and_computed_where_its_input_is(
     settings: dict[str, Any],
     shape: tuple[int, ...],
     target: str,
-    elsewhere: torch.device,
+    other_device: torch.device,
 ) -> None:
     logits, classes = numbers(*shape), min(1, len(shape) - 1)
     places = shape[:classes] + shape[classes + 1 :]
@@ -311,7 +311,9 @@ def test_the_loss_is_pytorch_s_and_computed_where_its_input_is(
     assert repr(ours) == repr(theirs)
     expected, found = results(theirs, logits, whole), results(ours, logits, wanted)
     torch.testing.assert_close(found, expected, equal_nan=True)
-    there = results(ours.to(elsewhere), logits.to(elsewhere), wanted.to(elsewhere))
+    there = results(
+        ours.to(other_device), logits.to(other_device), wanted.to(other_device)
+    )
     torch.testing.assert_close([each.cpu() for each in there], found, equal_nan=True)
 
 

@@ -15,11 +15,11 @@ Settings = dict[str, Any]
 
 SGD: dict[str, Settings] = {
     "plain": {},
-    "rate": {"lr": 1e-2},
+    "learning_rate": {"lr": 1e-2},
     "rate of zero": {"lr": 0.0},
     "rate in a tensor": {"lr": torch.tensor(0.001)},
     "rate in a list of one": {"lr": torch.tensor([0.1])},
-    "decay": {"weight_decay": 0.5},
+    "weight_decay": {"weight_decay": 0.5},
     "decay upwards": {"weight_decay": 0.1, "maximize": True},
     "momentum": {"momentum": 0.9},
     "momentum of one": {"momentum": 1},
@@ -33,13 +33,13 @@ SGD: dict[str, Settings] = {
 }
 ADAM: dict[str, Settings] = {
     "plain": {},
-    "rate": {"lr": 0.01},
+    "learning_rate": {"lr": 0.01},
     "rate of zero": {"lr": 0.0},
     "rate in a tensor": {"lr": torch.tensor(0.001)},
     "constants": {"betas": (0.6, 0.7), "eps": 1e-2},
     "constants in tensors": {"betas": (torch.tensor(0.9), torch.tensor([0.99]))},
     "constants of zero": {"betas": (0.0, 0.0)},
-    "decay": {"weight_decay": 0.1},
+    "weight_decay": {"weight_decay": 0.1},
     "decay upwards": {"weight_decay": 0.1, "maximize": True},
     "decay apart": {"weight_decay": 0.1, "decoupled_weight_decay": True},
     "largest": {"amsgrad": True, "weight_decay": 0.1},
@@ -108,11 +108,11 @@ def test_ten_steps_end_where_pytorch_ends(name: str, settings: Settings) -> None
 
 @every_setting
 def test_steps_are_taken_where_the_parameters_are(
-    name: str, settings: Settings, elsewhere: torch.device
+    name: str, settings: Settings, other_device: torch.device
 ) -> None:
     settings = settings | {"fused": False}  # for which PyTorch has a list of devices
     theta = parameters(**settings)
-    other = [nn.Parameter(each.detach().to(elsewhere)) for each in theta]
+    other = [nn.Parameter(each.detach().to(other_device)) for each in theta]
     ours = getattr(optim, name)
 
     descend(ours(theta, **settings))

@@ -31,7 +31,7 @@ def test_a_step_ends_where_pytorch_ends(
     arrays = rng.normal(size=(3, 4, 2))
     theta, v = after_pytorch(*arrays, lr=0.3, momentum=0.8, dampening=dampening)
 
-    ours = run(partial(update, rate=0.3, mu=0.8, dampening=dampening), *arrays)
+    ours = run(partial(update, learning_rate=0.3, mu=0.8, dampening=dampening), *arrays)
 
     np.testing.assert_allclose(ours[0], theta, rtol=1e-12)
     np.testing.assert_allclose(ours[1], v, rtol=1e-12)
@@ -44,7 +44,7 @@ def test_a_step_of_nesterov_s_ends_where_pytorch_ends(
     arrays = rng.normal(size=(3, 4, 2))
     theta, v = after_pytorch(*arrays, lr=0.3, momentum=0.8, nesterov=True)
 
-    ours = run(partial(nesterov_update, rate=0.3, mu=0.8), *arrays)
+    ours = run(partial(nesterov_update, learning_rate=0.3, mu=0.8), *arrays)
 
     np.testing.assert_allclose(ours[0], theta, rtol=1e-12)
     np.testing.assert_allclose(ours[1], v, rtol=1e-12)
@@ -54,15 +54,17 @@ def test_a_step_of_nesterov_s_ends_where_pytorch_ends(
 def test_nesterov_s_steps_are_those_that_look_ahead(
     rng: np.random.Generator, array: Callable[[Any], Any]
 ) -> None:
-    rate, mu, curvature = 0.1, 0.9, rng.uniform(0.5, 3, size=4)
+    learning_rate, mu, curvature = 0.1, 0.9, rng.uniform(0.5, 3, size=4)
     first = rng.normal(size=4)
     theirs, jump = first, np.zeros(4)
     ours, v = array(first), array(np.zeros(4))
 
     for _ in range(20):  # theirs jumps first and then asks for the gradient there
-        jump = mu * jump - rate * curvature * (theirs + mu * jump)
+        jump = mu * jump - learning_rate * curvature * (theirs + mu * jump)
         theirs = theirs + jump
-        ours, v = nesterov_update(ours, v, array(curvature) * ours, rate=rate, mu=mu)
+        ours, v = nesterov_update(
+            ours, v, array(curvature) * ours, learning_rate=learning_rate, mu=mu
+        )
 
     np.testing.assert_allclose(ours, theirs + mu * jump, rtol=1e-12)
 
@@ -72,20 +74,25 @@ def test_nesterov_s_steps_are_those_that_look_ahead(
 def test_equal_gradients_add_up_like_a_geometric_series(
     mu: float, rng: np.random.Generator, array: Callable[[Any], Any]
 ) -> None:
-    gradient, rate = rng.normal(size=3), 0.2
+    gradient, learning_rate = rng.normal(size=3), 0.2
     theta, v = array(np.zeros(3)), array(np.zeros(3))
 
     for k in range(1, 30):
-        before, (theta, v) = theta, update(theta, v, array(gradient), rate=rate, mu=mu)
-        length = rate * np.linalg.norm(gradient) * (1 - mu**k) / (1 - mu)
+        before, (theta, v) = (
+            theta,
+            update(theta, v, array(gradient), learning_rate=learning_rate, mu=mu),
+        )
+        length = learning_rate * np.linalg.norm(gradient) * (1 - mu**k) / (1 - mu)
         assert np.linalg.norm(theta - before) == pytest.approx(length, rel=1e-12)
 
 
 @pytest.mark.parametrize(
-    "bad", [{"rate": -0.1}, {"mu": -0.1}, {"mu": np.nan}, {"dampening": 1.1}], ids=str
+    "bad",
+    [{"learning_rate": -0.1}, {"mu": -0.1}, {"mu": np.nan}, {"dampening": 1.1}],
+    ids=str,
 )
 def test_a_setting_out_of_range_is_refused(bad: dict[str, float]) -> None:
-    settings = {"rate": 0.1, "mu": 0.9, **bad}
+    settings = {"learning_rate": 0.1, "mu": 0.9, **bad}
 
     with pytest.raises(ValueError, match=rf"{next(iter(bad))} must be .* got"):
         update(np.ones(2), np.ones(2), np.ones(2), **settings)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 VIEWS = [(scheme, width) for width in (1280, 320) for scheme in ("light", "dark")]
 PATIENCE = 120_000  # milliseconds, on a busy machine
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-# Unfold all, and leave one word of each colour in code, which axe is slow to look at.
+# Unfold all, and leave one word of each color in code, which axe is slow to look at.
 PREPARE = """
 () => {
   document.querySelectorAll("details").forEach(fold => fold.open = true);

@@ -19,10 +19,14 @@ from tqdm import tqdm
 
 from dlnotes import nn
 from dlnotes.claims import Finding, claim
-from dlnotes.claims.evidence import Ruling, above, decide, interval
-from dlnotes.claims.trial import Builder, Trial, report
-from dlnotes.cnn.arithmetic import conv_output_size, conv_parameter_count, coverage
-from dlnotes.cnn.convolution import multiply_adds
+from dlnotes.claims.evidence import Ruling, decide, interval, significantly_above
+from dlnotes.claims.trial import ModelFactory, Trial, report
+from dlnotes.cnn.arithmetic import (
+    conv_output_size,
+    conv_parameter_count,
+    reads_per_pixel,
+)
+from dlnotes.cnn.convolution import mac_count
 from dlnotes.lab.fit import accuracy, predict
 from dlnotes.lab.tasks import Task, fashion_mnist
 from dlnotes.optim import Adam
@@ -114,13 +118,13 @@ def share(layers: Sequence[Layer], counts: Sequence[int]) -> float:
 def laid_out(
     layers: Sequence[Layer], side: int
 ) -> Iterator[tuple[torch.nn.Module, int, int]]:
-    """Yield each layer, its multiply-adds for a colour image, and its parameters."""
+    """Yield each layer, its multiply-adds for a color image, and its parameters."""
     depth = 3
     for layer in layers:
         match layer:
             case Conv(K, F, S, P):
                 side = conv_output_size(side, F, stride=S, padding=P)
-                work = multiply_adds(F, depth, filters=K, places=side**2)
+                work = mac_count(F, depth, filters=K, places=side**2)
                 conv = torch.nn.Conv2d(depth, K, F, S, P, device="meta")
                 yield conv, work, conv_parameter_count(K, F, depth)
                 depth = K
@@ -129,7 +133,7 @@ def laid_out(
                 yield torch.nn.MaxPool2d(F, S), 0, 0
             case Dense(K):
                 inputs, depth, side = depth * side**2, K, 1
-                work = multiply_adds(1, inputs, filters=K, places=1)
+                work = mac_count(1, inputs, filters=K, places=1)
                 linear = torch.nn.Linear(inputs, K, device="meta")
                 dense = torch.nn.Sequential(torch.nn.Flatten(), linear)
                 yield dense, work, conv_parameter_count(K, 1, inputs)
@@ -198,7 +202,7 @@ def smaller_at_every_step(steps: Sequence[tuple[bool, int]]) -> Ruling:
 
 # A plus and a cross.
 MARKS = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[1, 0, 1], [0, 1, 0], [1, 0, 1]]])
-PLACES = ("border", "centre")
+PLACES = ("border", "center")
 
 
 @claim("claim-zero-padding-border")
@@ -212,7 +216,7 @@ def zero_padding_border(seeds: Sequence[int]) -> Finding:
     place (Adam at 0.003, 10 epochs), and are tested on 1,000 of either.  What zero
     padding adds to the accuracy, against none, is judged by 95 percent t intervals,
     paired by seed.  The claim holds if it is above 0 at the border with 3 and with 6
-    layers, and within 2 points of 0 at the centre.  It holds under conditions if it is
+    layers, and within 2 points of 0 at the center.  It holds under conditions if it is
     above 0 at the border with 3 or with 6 layers.  It fails if it is so with neither.
     """
     points = defaultdict(list)
@@ -235,7 +239,7 @@ def zero_padding_border(seeds: Sequence[int]) -> Finding:
         for (place, depth, padding), values in sorted(points.items())
     }
     for padding, zeros in (("nothing", 0), ("zeros", 1)):
-        end, inside = coverage(20, 3, padding=zeros)[:3:2]
+        end, inside = reads_per_pixel(20, 3, padding=zeros)[:3:2]
         measured[f"reads of a corner pixel, padding with {padding}"] = [end * end]
         measured[f"reads of a pixel at an edge, padding with {padding}"] = [
             end * inside
@@ -244,7 +248,7 @@ def zero_padding_border(seeds: Sequence[int]) -> Finding:
 
 
 def marks(rng: np.random.Generator) -> Task:
-    """Draw images marked at the border, and after them as many at the centre."""
+    """Draw images marked at the border, and after them as many at the center."""
 
     def both() -> tuple[Tensor, Tensor]:
         (X, y), (X_2, y_2) = (marked(rng, place) for place in PLACES)
@@ -268,7 +272,7 @@ def marked(
     everywhere = product(range(last + 1), repeat=2)
     corners = {
         "border": [each for each in everywhere if {0, last} & {*each}],
-        "centre": [*product(range(first, first + 4), repeat=2)],
+        "center": [*product(range(first, first + 4), repeat=2)],
     }[place]
     X = rng.normal(0, 0.5, size=(images, 1, side, side))
     y = rng.permutation(np.arange(images) % 2)
@@ -284,7 +288,7 @@ PADDINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def detector(depth: int, padding: str) -> Builder:
+def detector(depth: int, padding: str) -> ModelFactory:
     """Return what builds convolutional layers, global max pooling, a linear layer."""
 
     def build(rng: np.random.Generator, _: Task) -> torch.nn.Module:
@@ -318,7 +322,7 @@ def kept_at_the_border(added: Mapping[tuple[str, int, str], Sequence[float]]) ->
     """Judge what padding adds to the accuracy, by place, depth and padding."""
     deep = {key: interval(added[*key, "zeros"]) for key in product(PLACES, (3, 6))}
     better = [deep["border", depth][0] > 0 for depth in (3, 6)]
-    same = all(max(map(abs, deep["centre", depth])) <= 2 for depth in (3, 6))
+    same = all(max(map(abs, deep["center", depth])) <= 2 for depth in (3, 6))
     verdict = decide(
         confirmed=all(better) and same,
         conditional=any(better),
@@ -339,7 +343,7 @@ def filters_distinct(seeds: Sequence[int]) -> Finding:
     learn 5,000 images of Fashion-MNIST (Adam at 0.001, 10 epochs) from normal weights
     of variance 2 / inputs.  Two filters, less their means, are duplicates if the cosine
     of the angle between them is beyond 0.8 either way.  A filter is structured if a
-    Gabor function (`gabors`) or a difference of Gaussians (`blobs`), centred in it and
+    Gabor function (`gabors`) or a difference of Gaussians (`blobs`), centered in it and
     1 to 3 pixels wide, fits it with R^2 above 0.5: one less the sum of squared errors
     of the better fit, over that of a constant.  The claim holds if at most 0.05 of the
     pairs are duplicates, in the mean of the seeds, and the share of structured filters
@@ -377,7 +381,7 @@ SHARES = (
 )
 
 
-def classifier(gain: float) -> Builder:
+def classifier(gain: float) -> ModelFactory:
     """Return what builds a layer of 16 filters, average pooling, a linear layer."""
 
     def build(rng: np.random.Generator, task: Task) -> torch.nn.Module:
@@ -417,7 +421,7 @@ def structured(filters: Float[np.ndarray, "filters pixels"]) -> float:
 def gabors(parameters: Float[np.ndarray, "*some 6"]) -> Float[np.ndarray, "*some 49 3"]:
     """Return waves of both phases under a bell, and a constant, to be combined.
 
-    The parameters are the column and row of the bell's centre, its width across the
+    The parameters are the column and row of the bell's center, its width across the
     waves and how many times that its inverse is along them, the direction of the waves
     and how many of them there are to a pixel.
     """
@@ -434,7 +438,7 @@ def gabors(parameters: Float[np.ndarray, "*some 6"]) -> Float[np.ndarray, "*some
 def blobs(parameters: Float[np.ndarray, "*some 4"]) -> Float[np.ndarray, "*some 49 2"]:
     """Return a difference of two round Gaussians, and a constant, to be combined.
 
-    The parameters are the column and row of their centre, the width of the narrower
+    The parameters are the column and row of their center, the width of the narrower
     one, and how many times as wide the other one is.
     """
     x0, y0, width, ratio = np.moveaxis(parameters, -1, 0)[..., None]
@@ -449,10 +453,10 @@ def blobs(parameters: Float[np.ndarray, "*some 4"]) -> Float[np.ndarray, "*some 
 Family = Callable[[NDArray[Any]], NDArray[Any]]
 
 # The range of each parameter, and how many of its values the search starts from.
-CENTRE = ((-3, 3, 5), (-3, 3, 5))
+CENTER = ((-3, 3, 5), (-3, 3, 5))
 RANGES: dict[Family, tuple[tuple[float, float, int], ...]] = {
-    gabors: (*CENTRE, (1, 3, 3), (0.5, 2, 3), (0, np.pi, 9), (0.05, 0.5, 6)),
-    blobs: (*CENTRE, (1, 3, 5), (1.25, 5, 4)),
+    gabors: (*CENTER, (1, 3, 3), (0.5, 2, 3), (0, np.pi, 9), (0.05, 0.5, 6)),
+    blobs: (*CENTER, (1, 3, 5), (1.25, 5, 4)),
 }
 
 
@@ -484,7 +488,7 @@ def distinct_and_structured(
     pairs: Sequence[float], first: Sequence[float], last: Sequence[float]
 ) -> Ruling:
     """Judge the shares of duplicates and of structured filters, one a seed."""
-    few, rise = fmean(pairs) <= 0.05, above(last, first)
+    few, rise = fmean(pairs) <= 0.05, significantly_above(last, first)
     verdict = decide(confirmed=few and rise, conditional=few, refuted=not few)
     low, high = interval(np.subtract(last, first).tolist())
     return verdict, (

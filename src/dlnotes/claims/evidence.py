@@ -37,7 +37,9 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return mean - half, mean + half
 
 
-def above(ours: Sequence[float], theirs: Sequence[float], margin: float = 0.0) -> bool:
+def significantly_above(
+    ours: Sequence[float], theirs: Sequence[float], margin: float = 0.0
+) -> bool:
     """Tell whether the paired difference lies wholly above a margin.
 
     Examples
@@ -45,20 +47,27 @@ def above(ours: Sequence[float], theirs: Sequence[float], margin: float = 0.0) -
     A small advantage that every seed shows counts for more than a large one that
     one seed shows:
 
-    >>> from dlnotes.claims.evidence import above
-    >>> above([2.1, 5.1, 3.1], [2.0, 5.0, 3.0]), above([9.0, 5.0, 3.0], [2.0, 5.0, 3.0])
+    >>> from dlnotes.claims.evidence import significantly_above
+    >>> (
+    ...     significantly_above([2.1, 5.1, 3.1], [2.0, 5.0, 3.0]),
+    ...     significantly_above([9.0, 5.0, 3.0], [2.0, 5.0, 3.0]),
+    ... )
     (True, False)
     """
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]
     return interval(differences)[0] > margin
 
 
-def below(ours: Sequence[float], theirs: Sequence[float], margin: float = 0.0) -> bool:
+def significantly_below(
+    ours: Sequence[float], theirs: Sequence[float], margin: float = 0.0
+) -> bool:
     """Tell whether the paired difference lies wholly below minus a margin."""
-    return above(theirs, ours, margin)
+    return significantly_above(theirs, ours, margin)
 
 
-def tuned(score: Callable[[Setting, int], float], grid: Sequence[Setting]) -> Setting:
+def best_setting(
+    score: Callable[[Setting, int], float], grid: Sequence[Setting]
+) -> Setting:
     """Return the setting with the best mean score on seeds that decide nothing else.
 
     ``score(setting, seed)`` is a validation score, the higher the better.
@@ -80,14 +89,14 @@ def decide(*, confirmed: bool, conditional: bool = False, refuted: bool) -> Verd
     return Verdict.FAILS if refuted else Verdict.OPEN
 
 
-def listed(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str]) -> str:
     """Put commas between words, and an *and* before the last."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def means(scores: Scores) -> str:
+def format_means(scores: Scores) -> str:
     """Say the mean of each."""
-    return listed(
+    return join_words(
         [f"{statistics.fmean(each):.3g} for {name}" for name, each in scores.items()]
     )

@@ -42,7 +42,12 @@ from dlnotes.cnn.convolution import filter_parameter_count
 
 
 def conv_output_size(
-    side: int, size: int, *, stride: int = 1, padding: int = 0, exact: bool = False
+    input_size: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    exact: bool = False,
 ) -> int:
     """Count the places of a filter along one axis by :eq:`eq-conv-w2`.
 
@@ -50,9 +55,9 @@ def conv_output_size(
 
     Parameters
     ----------
-    side
+    input_size
         How many pixels the image has along the axis.
-    size
+    kernel_size
         The side of the filter.
     stride
         How many pixels the filter jumps.
@@ -83,17 +88,19 @@ def conv_output_size(
         ...
     ValueError: 31 pixels beyond the first place are no multiple of the stride 2
     """
-    _check(side=side, size=size, stride=stride, padding=padding)
-    steps, rest = divmod(side - size + 2 * padding, stride)
+    _check(
+        input_size=input_size, kernel_size=kernel_size, stride=stride, padding=padding
+    )
+    steps, rest = divmod(input_size - kernel_size + 2 * padding, stride)
     if steps < 0:
         raise ValueError(
-            f"size must be at most {side + 2 * padding}, the side with its padding, "
-            f"got {size}"
+            f"kernel_size must be at most {input_size + 2 * padding}, the input with "
+            f"its padding, got {kernel_size}"
         )
     if exact and rest:
         raise ValueError(
-            f"{side - size + 2 * padding} pixels beyond the first place are no "
-            f"multiple of the stride {stride}"
+            f"{input_size - kernel_size + 2 * padding} pixels beyond the first place "
+            f"are no multiple of the stride {stride}"
         )
     return steps + 1
 
@@ -101,7 +108,7 @@ def conv_output_size(
 def conv_output_volume(
     volume: tuple[int, int, int],
     filters: int,
-    size: int,
+    kernel_size: int,
     *,
     stride: int = 1,
     padding: int = 0,
@@ -114,7 +121,7 @@ def conv_output_volume(
         The depth, height and width of what goes in.
     filters
         How many filters there are.
-    size
+    kernel_size
         The side of the filters, which are as deep as the volume.
     stride
         How many pixels a filter jumps, both ways.
@@ -136,23 +143,23 @@ def conv_output_volume(
     The image has three channels, and nothing of what comes out reminds of them:
 
     >>> from dlnotes.cnn.arithmetic import conv_output_volume
-    >>> conv_output_volume((3, 227, 227), filters=96, size=11, stride=4)
+    >>> conv_output_volume((3, 227, 227), filters=96, kernel_size=11, stride=4)
     (96, 55, 55)
     """
     _check(depth=volume[0], filters=filters)
     rows, columns = (
-        conv_output_size(side, size, stride=stride, padding=padding)
-        for side in volume[1:]
+        conv_output_size(input_size, kernel_size, stride=stride, padding=padding)
+        for input_size in volume[1:]
     )
     return filters, rows, columns
 
 
-def same_padding(size: int) -> int:
+def same_padding(kernel_size: int) -> int:
     """Return the padding of :eq:`eq-same-padding`.
 
     Parameters
     ----------
-    size
+    kernel_size
         The side of the filter, an odd number.
 
     Returns
@@ -173,24 +180,27 @@ def same_padding(size: int) -> int:
     >>> same_padding(4)
     Traceback (most recent call last):
         ...
-    ValueError: size must be odd for the same padding on both sides, got 4
+    ValueError: kernel_size must be odd for the same padding on both sides, got 4
     """
-    _check(size=size)
-    if size % 2 == 0:
+    _check(kernel_size=kernel_size)
+    if kernel_size % 2 == 0:
         raise ValueError(
-            f"size must be odd for the same padding on both sides, got {size}"
+            "kernel_size must be odd for the same padding on both sides, got "
+            f"{kernel_size}"
         )
-    return (size - 1) // 2
+    return (kernel_size - 1) // 2
 
 
-def coverage(side: int, size: int, *, stride: int = 1, padding: int = 0) -> list[int]:
+def reads_per_pixel(
+    input_size: int, kernel_size: int, *, stride: int = 1, padding: int = 0
+) -> list[int]:
     """Count how often a filter reads each pixel of a line.
 
     Parameters
     ----------
-    side
+    input_size
         How many pixels the line has.
-    size
+    kernel_size
         The length of the filter.
     stride
         How many pixels the filter jumps.
@@ -212,30 +222,31 @@ def coverage(side: int, size: int, *, stride: int = 1, padding: int = 0) -> list
     Without padding the pixel at the end is read once, however long the filter is, and a
     stride as long as the filter reads every pixel once, or not at all:
 
-    >>> from dlnotes.cnn.arithmetic import coverage
-    >>> coverage(7, 3)
+    >>> from dlnotes.cnn.arithmetic import reads_per_pixel
+    >>> reads_per_pixel(7, 3)
     [1, 2, 3, 3, 3, 2, 1]
-    >>> coverage(7, 3, stride=3)
+    >>> reads_per_pixel(7, 3, stride=3)
     [1, 1, 1, 1, 1, 1, 0]
     """
-    places = conv_output_size(side, size, stride=stride, padding=padding)
+    places = conv_output_size(input_size, kernel_size, stride=stride, padding=padding)
     starts = [place * stride - padding for place in range(places)]
     return [
-        sum(start <= pixel < start + size for start in starts) for pixel in range(side)
+        sum(start <= pixel < start + kernel_size for start in starts)
+        for pixel in range(input_size)
     ]
 
 
-def dilated_size(size: int, dilation: int) -> int:
+def effective_kernel_size(kernel_size: int, dilation: int) -> int:
     """Return how many pixels a filter spans whose weights are so far apart.
 
     Everywhere else in :eq:`eq-conv-w2` it counts as a filter of that side.
 
     Parameters
     ----------
-    size
+    kernel_size
         How many weights the filter has along the axis.
     dilation
-        How many pixels lie between neighbouring weights.
+        How many pixels lie between neighboring weights.
 
     Returns
     -------
@@ -251,24 +262,29 @@ def dilated_size(size: int, dilation: int) -> int:
     --------
     Its nine weights stand on the corners, the sides and the middle of a square of five:
 
-    >>> from dlnotes.cnn.arithmetic import dilated_size
-    >>> dilated_size(3, dilation=2)
+    >>> from dlnotes.cnn.arithmetic import effective_kernel_size
+    >>> effective_kernel_size(3, dilation=2)
     5
     """
-    _check(size=size, dilation=dilation)
-    return (size - 1) * dilation + 1
+    _check(kernel_size=kernel_size, dilation=dilation)
+    return (kernel_size - 1) * dilation + 1
 
 
 def transposed_output_size(
-    side: int, size: int, *, stride: int = 1, padding: int = 0, output_padding: int = 0
+    input_size: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    output_padding: int = 0,
 ) -> int:
     """Solve :eq:`eq-conv-w2` for the size before the convolution.
 
     Parameters
     ----------
-    side
+    input_size
         How many places there are along the axis, the input of a transposed convolution.
-    size
+    kernel_size
         The side of the filter.
     stride, padding
         Those of the convolution that is transposed.
@@ -291,16 +307,19 @@ def transposed_output_size(
     smaller size, unless it is told that a pixel was left out:
 
     >>> from dlnotes.cnn.arithmetic import conv_output_size, transposed_output_size
-    >>> [conv_output_size(side, 3, stride=2, padding=1) for side in (15, 16)]
+    >>> [
+    ...     conv_output_size(input_size, 3, stride=2, padding=1)
+    ...     for input_size in (15, 16)
+    ... ]
     [8, 8]
     >>> transposed_output_size(8, 3, stride=2, padding=1)
     15
     >>> transposed_output_size(8, 3, stride=2, padding=1, output_padding=1)
     16
     """
-    _check(side=side, size=size, stride=stride)
+    _check(input_size=input_size, kernel_size=kernel_size, stride=stride)
     _check(padding=padding, output_padding=output_padding)
-    pixels = (side - 1) * stride + size - 2 * padding + output_padding
+    pixels = (input_size - 1) * stride + kernel_size - 2 * padding + output_padding
     if pixels < 1:
         raise ValueError(
             f"padding must leave a pixel, got {padding}, which leaves {pixels}"
@@ -309,7 +328,7 @@ def transposed_output_size(
 
 
 def conv_parameter_count(
-    filters: int, size: int, depth: int, *, places: int = 1
+    filters: int, kernel_size: int, depth: int, *, places: int = 1
 ) -> int:
     r"""Count the parameters of a convolutional layer by :eq:`eq-conv-parameters`.
 
@@ -317,7 +336,7 @@ def conv_parameter_count(
     ----------
     filters
         How many filters there are at a place.
-    size
+    kernel_size
         The side of the filters.
     depth
         The depth of the volume that they read.
@@ -341,13 +360,13 @@ def conv_parameter_count(
     each of its 55 times 55 places:
 
     >>> from dlnotes.cnn.arithmetic import conv_parameter_count
-    >>> conv_parameter_count(96, size=11, depth=3)
+    >>> conv_parameter_count(96, kernel_size=11, depth=3)
     34944
-    >>> conv_parameter_count(96, size=11, depth=3, places=55 * 55)
+    >>> conv_parameter_count(96, kernel_size=11, depth=3, places=55 * 55)
     105705600
     """
     _check(filters=filters, places=places)
-    return places * filters * filter_parameter_count(size, depth)
+    return places * filters * filter_parameter_count(kernel_size, depth)
 
 
 def _check(**numbers: int) -> None:

@@ -23,13 +23,13 @@ References
 from jaxtyping import Float
 
 from dlnotes.arrays import Array, array_namespace, checked
-from dlnotes.cnn.convolution import overlap_add, windows
+from dlnotes.cnn.convolution import fold, unfold
 
 
 @checked
 def max_pool2d(
     X: Float[Array, "batch channels height width"],
-    size: int | tuple[int, int],
+    kernel_size: int | tuple[int, int],
     *,
     stride: int | tuple[int, int] | None = None,
     padding: int | tuple[int, int] = 0,
@@ -41,10 +41,10 @@ def max_pool2d(
     ----------
     X
         A batch of volumes.
-    size
+    kernel_size
         The side of a window, or a pair: its height and its width.
     stride
-        How many pixels lie between neighbouring windows, or a pair; if not given, the
+        How many pixels lie between neighboring windows, or a pair; if not given, the
         windows lie side by side.
     padding
         How far a window may reach out of the image, or a pair; at most half its side.
@@ -77,7 +77,7 @@ def max_pool2d(
     array([[0., 1.],
            [3., 0.]])
     """
-    seen = _competitors(X, size, stride, padding, dilation)
+    seen = _competitors(X, kernel_size, stride, padding, dilation)
     return array_namespace(X).max(seen, axis=0)
 
 
@@ -85,7 +85,7 @@ def max_pool2d(
 def max_pool2d_backward(
     X: Float[Array, "batch channels height width"],
     upstream: Float[Array, "batch channels rows columns"],
-    size: int | tuple[int, int],
+    kernel_size: int | tuple[int, int],
     *,
     stride: int | tuple[int, int] | None = None,
     padding: int | tuple[int, int] = 0,
@@ -102,7 +102,7 @@ def max_pool2d_backward(
         What :func:`max_pool2d` was given.
     upstream
         The gradient of the loss with respect to what it returned.
-    size, stride, padding, dilation
+    kernel_size, stride, padding, dilation
         As for :func:`max_pool2d`.
 
     Returns
@@ -124,11 +124,11 @@ def max_pool2d_backward(
     >>> from dlnotes.cnn.pooling import max_pool2d_backward
     >>> X = np.array([[[[0.0, 4.0, 9.0, 3.0, 5.0, 1.0]]]])
     >>> upstream = np.array([[[[10.0, 20.0, 30.0, 40.0]]]])
-    >>> max_pool2d_backward(X, upstream, size=(1, 3), stride=1)
+    >>> max_pool2d_backward(X, upstream, kernel_size=(1, 3), stride=1)
     array([[[[ 0.,  0., 60.,  0., 40.,  0.]]]])
     """
     xp = array_namespace(X)
-    seen = _competitors(X, size, stride, padding, dilation)
+    seen = _competitors(X, kernel_size, stride, padding, dilation)
     if upstream.shape[2:] != seen.shape[3:]:
         raise ValueError(
             f"upstream must have {seen.shape[3]} rows and {seen.shape[4]} columns, as "
@@ -139,11 +139,11 @@ def max_pool2d_backward(
         lost = seen[k] < largest
         sent.append(xp.where(lost, nothing, upstream))
         upstream = xp.where(lost, upstream, nothing)  # what is left for the next one
-    return overlap_add(
+    return fold(
         xp.stack(sent),
         (X.shape[2], X.shape[3]),
-        size,
-        stride=size if stride is None else stride,
+        kernel_size,
+        stride=kernel_size if stride is None else stride,
         padding=padding,
         dilation=dilation,
     )
@@ -151,23 +151,29 @@ def max_pool2d_backward(
 
 def _competitors(
     X: Array,
-    size: int | tuple[int, int],
+    kernel_size: int | tuple[int, int],
     stride: int | tuple[int, int] | None,
     padding: int | tuple[int, int],
     dilation: int | tuple[int, int],
 ) -> Array:
     """Return the pixels of each window, and minus infinity for what is outside."""
-    seen = windows(
+    seen = unfold(
         X,
-        size,
-        stride=size if stride is None else stride,
+        kernel_size,
+        stride=kernel_size if stride is None else stride,
         padding=padding,
         dilation=dilation,
         fill=-float("inf"),
     )
     sides, margins = (
-        each if isinstance(each, tuple) else (each, each) for each in (size, padding)
+        each if isinstance(each, tuple) else (each, each)
+        for each in (kernel_size, padding)
     )
-    if any(2 * margin > side for margin, side in zip(margins, sides, strict=True)):
-        raise ValueError(f"padding must be at most half of size {size}, got {padding}")
+    if any(
+        2 * margin > input_size
+        for margin, input_size in zip(margins, sides, strict=True)
+    ):
+        raise ValueError(
+            f"padding must be at most half of size {kernel_size}, got {padding}"
+        )
     return seen

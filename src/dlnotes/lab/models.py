@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dlnotes.nn import Linear
 
 Function = Callable[[Tensor], Tensor]
-Deviation = Callable[[int, int], float]
+InitStd = Callable[[int, int], float]
 
 
 def glorot(inputs: int, outputs: int) -> float:
@@ -46,8 +46,8 @@ def linear(
     inputs: int,
     outputs: int,
     *,
-    deviation: Deviation = glorot,
-    pieces: int = 1,
+    init_std: InitStd = glorot,
+    maxout_pieces: int = 1,
 ) -> Linear:
     """Make a layer with normal weights, and biases of zero.
 
@@ -59,9 +59,9 @@ def linear(
         How many inputs the layer has.
     outputs
         How many units it feeds.
-    deviation
+    init_std
         From inputs and outputs to the standard deviation of the weights.
-    pieces
+    maxout_pieces
         How many linear pieces a unit has: more than one for Maxout.
 
     Returns
@@ -69,9 +69,9 @@ def linear(
     layer
         The layer.
     """
-    layer = Linear(inputs, pieces * outputs)
+    layer = Linear(inputs, maxout_pieces * outputs)
     with torch.no_grad():
-        layer.weight.copy_(_normal(rng, layer.weight.shape, deviation(inputs, outputs)))
+        layer.weight.copy_(_normal(rng, layer.weight.shape, init_std(inputs, outputs)))
         layer.bias.zero_()
     return layer
 
@@ -87,9 +87,9 @@ class MLP(nn.Module):
         How many inputs there are, units in each hidden layer, and outputs.
     activation
         What each hidden layer does to its net inputs.
-    deviation
+    init_std
         From inputs and outputs of a layer to the standard deviation of its weights.
-    pieces
+    maxout_pieces
         How many net inputs a hidden unit has: more than one for Maxout.
 
     Examples
@@ -111,16 +111,17 @@ class MLP(nn.Module):
         sizes: Sequence[int],
         activation: Function,
         *,
-        deviation: Deviation = glorot,
-        pieces: int = 1,
+        init_std: InitStd = glorot,
+        maxout_pieces: int = 1,
     ) -> None:
         super().__init__()
         *hidden, last = pairwise(sizes)
         self.activation = activation
         self.hidden = nn.ModuleList(
-            linear(rng, *each, deviation=deviation, pieces=pieces) for each in hidden
+            linear(rng, *each, init_std=init_std, maxout_pieces=maxout_pieces)
+            for each in hidden
         )
-        self.last = linear(rng, *last, deviation=deviation)
+        self.last = linear(rng, *last, init_std=init_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the outputs of each instance."""
@@ -140,7 +141,7 @@ class Recurrent(nn.Module):
         How many inputs a step has, how many units, and how many outputs there are.
     activation
         What the layer does to its net inputs.
-    deviation
+    init_std
         From inputs and outputs to the standard deviation of the weights, but for the
         recurrent ones, which are orthogonal.
     """
@@ -151,14 +152,14 @@ class Recurrent(nn.Module):
         sizes: tuple[int, int, int],
         activation: Function,
         *,
-        deviation: Deviation = glorot,
+        init_std: InitStd = glorot,
     ) -> None:
         super().__init__()
         inputs, units, outputs = sizes
         self.activation = activation
-        self.inwards = linear(rng, inputs, units, deviation=deviation)
+        self.inwards = linear(rng, inputs, units, init_std=init_std)
         self.recurrent = nn.Parameter(_orthogonal(rng, units))
-        self.outwards = linear(rng, units, outputs, deviation=deviation)
+        self.outwards = linear(rng, units, outputs, init_std=init_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the outputs at the end of each sequence."""
@@ -169,8 +170,8 @@ class Recurrent(nn.Module):
         return self.outwards(h)
 
 
-def _normal(rng: np.random.Generator, shape: Sequence[int], deviation: float) -> Tensor:
-    return torch.tensor(rng.normal(scale=deviation, size=shape), dtype=torch.float32)
+def _normal(rng: np.random.Generator, shape: Sequence[int], init_std: float) -> Tensor:
+    return torch.tensor(rng.normal(scale=init_std, size=shape), dtype=torch.float32)
 
 
 def _orthogonal(rng: np.random.Generator, units: int) -> Tensor:

@@ -77,12 +77,12 @@ def r_squared(
     return 1 - ((residual**2).sum() / (spread**2).sum()).item()
 
 
-def minus_error(outputs: Tensor, targets: Tensor) -> float:
+def negative_mse(outputs: Tensor, targets: Tensor) -> float:
     """Return minus the mean squared error."""
     return -functional.mse_loss(outputs, targets).item()
 
 
-def held_out(task: Task, rng: np.random.Generator) -> Task:
+def hold_out(task: Task, rng: np.random.Generator) -> Task:
     """Put a random fifth of the training rows in the place of the test rows.
 
     Whatever is tuned is tuned on this task, so that no test row has a say in it.
@@ -90,9 +90,9 @@ def held_out(task: Task, rng: np.random.Generator) -> Task:
     Examples
     --------
     >>> import numpy as np
-    >>> from dlnotes.lab.tasks import held_out, moons
+    >>> from dlnotes.lab.tasks import hold_out, moons
     >>> rng = np.random.default_rng(0)
-    >>> task = held_out(moons(rng, train=100, noise=0.2), rng)
+    >>> task = hold_out(moons(rng, train=100, noise=0.2), rng)
     >>> len(task.train[0]), len(task.test[0])
     (80, 20)
     """
@@ -102,17 +102,17 @@ def held_out(task: Task, rng: np.random.Generator) -> Task:
     return replace(task, train=(X[rest], y[rest]), test=(X[fifth], y[fifth]))
 
 
-def standardised(task: Task) -> Task:
+def standardize(task: Task) -> Task:
     """Bring each input, and each target that is a number, to mean 0 and deviation 1.
 
     The means and deviations are those of the training rows.  What never varies there
-    is only centred.
+    is only centered.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from dlnotes.lab.tasks import moons, standardised
-    >>> task = standardised(moons(np.random.default_rng(0), train=100, noise=0.2))
+    >>> from dlnotes.lab.tasks import moons, standardize
+    >>> task = standardize(moons(np.random.default_rng(0), train=100, noise=0.2))
     >>> task.train[0].std(0)
     tensor([1., 1.])
     """
@@ -121,11 +121,11 @@ def standardised(task: Task) -> Task:
     same: Callable[[Tensor], Tensor] = lambda labels: labels  # noqa: E731
     target = _scaler(y) if y.is_floating_point() else same
     train, test = ((scaled(X), target(y)) for X, y in (task.train, task.test))
-    return replace(task, name=f"{task.name}, standardised", train=train, test=test)
+    return replace(task, name=f"{task.name}, standardized", train=train, test=test)
 
 
 def _scaler(values: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return what standardises as these values want it."""
+    """Return what standardizes as these values want it."""
     mean, deviation = values.mean(0), values.std(0)
     varies = values.amin(0) < values.amax(0)  # rounding may give a constant a deviation
     divisor = torch.where(varies, deviation, torch.ones_like(deviation))
@@ -219,13 +219,13 @@ def cars(rng: np.random.Generator) -> Task:
     Returns
     -------
     task
-        Mileage, cylinders, doors, extras, make and body of each car, standardised as
+        Mileage, cylinders, doors, extras, make and body of each car, standardized as
         the logarithm of its price is; the score is the share of variance explained.
     """
     found = load("cars-kbb-2005")
     table = rng.permutation(np.stack([*found.columns.values()], axis=1))
     X, y, fifth = table[:, 1:], np.log(table[:, :1]), len(table) // 5
-    return standardised(
+    return standardize(
         Task(
             name="used cars",
             train=_rows(X[fifth:], y[fifth:]),
@@ -323,7 +323,7 @@ def adding(
         test=_rows(X[train:], y[train:]),
         outputs=1,
         loss=functional.mse_loss,
-        score=minus_error,
+        score=negative_mse,
     )
 
 

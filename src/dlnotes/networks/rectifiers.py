@@ -20,7 +20,7 @@ on the other side too:
    f'(z) = \begin{cases} 1 & z > 0, \\ \alpha & z \le 0, \end{cases}
 
 which is :math:`\max(\alpha z, z)` as long as :math:`0 < \alpha < 1`.  An exponential
-linear unit (Clevert et al., 2015) levels off instead, towards :math:`-\alpha`, and with
+linear unit (Clevert et al., 2015) levels off instead, toward :math:`-\alpha`, and with
 :math:`\alpha = 1` it has no kink:
 
 .. math::
@@ -82,7 +82,7 @@ def relu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 @checked
-def relu_slope(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def relu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Differentiate :eq:`eq-relu`.
 
     Parameters
@@ -92,7 +92,7 @@ def relu_slope(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
     Returns
     -------
-    slope
+    derivative
         One where ``z`` is positive, else zero.
 
     Examples
@@ -101,8 +101,8 @@ def relu_slope(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     gradient back undiminished:
 
     >>> import numpy as np
-    >>> from dlnotes.networks.rectifiers import relu_slope
-    >>> relu_slope(np.array([-5.0, 0.0, 0.001, 1000.0]))
+    >>> from dlnotes.networks.rectifiers import relu_derivative
+    >>> relu_derivative(np.array([-5.0, 0.0, 0.001, 1000.0]))
     array([0., 0., 1., 1.])
     """
     xp = array_namespace(z)
@@ -149,7 +149,7 @@ def leaky_relu(
 
 
 @checked
-def leaky_relu_slope(
+def leaky_relu_derivative(
     z: Float[Array, "*shape"], *, alpha: float = 0.01
 ) -> Float[Array, "*shape"]:
     r"""Differentiate :eq:`eq-leaky-relu`.
@@ -163,7 +163,7 @@ def leaky_relu_slope(
 
     Returns
     -------
-    slope
+    derivative
         One where ``z`` is positive, else ``alpha``.
 
     Raises
@@ -176,13 +176,13 @@ def leaky_relu_slope(
     A silent unit still hears a hundredth of what it is told:
 
     >>> import numpy as np
-    >>> from dlnotes.networks.rectifiers import leaky_relu_slope
-    >>> leaky_relu_slope(np.array([-5.0, 0.0, 5.0]))
+    >>> from dlnotes.networks.rectifiers import leaky_relu_derivative
+    >>> leaky_relu_derivative(np.array([-5.0, 0.0, 5.0]))
     array([0.01, 0.01, 1.  ])
     """
     if not alpha >= 0:
         raise ValueError(f"alpha must be at least 0, got {alpha}")
-    active = relu_slope(z)
+    active = relu_derivative(z)
     return active + alpha * (1 - active)
 
 
@@ -224,7 +224,7 @@ def elu(z: Float[Array, "*shape"], *, alpha: float = 1.0) -> Float[Array, "*shap
 
 
 @checked
-def elu_slope(
+def elu_derivative(
     z: Float[Array, "*shape"], *, alpha: float = 1.0
 ) -> Float[Array, "*shape"]:
     r"""Differentiate :eq:`eq-elu`.
@@ -238,7 +238,7 @@ def elu_slope(
 
     Returns
     -------
-    slope
+    derivative
         One where ``z`` is positive, and below that the activation plus ``alpha``.
 
     Raises
@@ -251,13 +251,13 @@ def elu_slope(
     Where the activation has lost half of ``alpha``, so has the slope:
 
     >>> import numpy as np
-    >>> from dlnotes.networks.rectifiers import elu, elu_slope
+    >>> from dlnotes.networks.rectifiers import elu, elu_derivative
     >>> z = np.log(np.array([0.5]))
-    >>> elu(z), elu_slope(z)
+    >>> elu(z), elu_derivative(z)
     (array([-0.5]), array([0.5]))
     """
     if not alpha >= 0:
         raise ValueError(f"alpha must be at least 0, got {alpha}")
     xp = array_namespace(z)
-    below, active = xp.where(z > 0, 0.0, z), relu_slope(z)
+    below, active = xp.where(z > 0, 0.0, z), relu_derivative(z)
     return active + alpha * (1 - active) * xp.exp(below)

@@ -5,13 +5,13 @@ from torch import Tensor
 
 from dlnotes.networks.activations import sigmoid, tanh
 from dlnotes.networks.rectifiers import elu, leaky_relu, relu
-from dlnotes.nn.refusal import refuses_like
+from dlnotes.nn.errors import with_pytorch_errors
 
 
 class ReLU(torch.nn.ReLU):
     """:func:`dlnotes.networks.rectifiers.relu`; the drop-in for PyTorch's."""
 
-    @refuses_like(torch.nn.ReLU.forward)
+    @with_pytorch_errors(torch.nn.ReLU.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Rectify each number."""
         return input.copy_(relu(input.clone())) if self.inplace else relu(input)
@@ -20,7 +20,7 @@ class ReLU(torch.nn.ReLU):
 class LeakyReLU(torch.nn.LeakyReLU):
     """:func:`dlnotes.networks.rectifiers.leaky_relu`; the drop-in for PyTorch's."""
 
-    @refuses_like(torch.nn.LeakyReLU.forward)
+    @with_pytorch_errors(torch.nn.LeakyReLU.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Rectify each number, and let some of it through."""
         z = input.clone() if self.inplace else input
@@ -31,7 +31,7 @@ class LeakyReLU(torch.nn.LeakyReLU):
 class ELU(torch.nn.ELU):
     """:func:`dlnotes.networks.rectifiers.elu`; the drop-in for PyTorch's."""
 
-    @refuses_like(torch.nn.ELU.forward)
+    @with_pytorch_errors(torch.nn.ELU.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Rectify each number, and let it level off."""
         z = input.clone() if self.inplace else input
@@ -42,7 +42,7 @@ class ELU(torch.nn.ELU):
 class Sigmoid(torch.nn.Sigmoid):
     """:func:`dlnotes.networks.activations.sigmoid`; the drop-in for PyTorch's."""
 
-    @refuses_like(torch.nn.Sigmoid.forward)
+    @with_pytorch_errors(torch.nn.Sigmoid.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Squash each number into the interval from 0 to 1."""
         return sigmoid(input)
@@ -51,7 +51,7 @@ class Sigmoid(torch.nn.Sigmoid):
 class Tanh(torch.nn.Tanh):
     """:func:`dlnotes.networks.activations.tanh`; the drop-in for PyTorch's."""
 
-    @refuses_like(torch.nn.Tanh.forward)
+    @with_pytorch_errors(torch.nn.Tanh.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Squash each number into the interval from -1 to 1."""
         return tanh(input)

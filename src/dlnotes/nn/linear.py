@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dlnotes.neurons.perceptron import Perceptron, net_input
-from dlnotes.nn.refusal import refuses_like
+from dlnotes.nn.errors import with_pytorch_errors
 
 
 class Linear(torch.nn.Linear):
@@ -25,7 +25,7 @@ class Linear(torch.nn.Linear):
     (torch.Size([2, 3]), torch.Size([5, 4, 2]))
     """
 
-    @refuses_like(torch.nn.Linear.forward)
+    @with_pytorch_errors(torch.nn.Linear.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Compute the net input of each unit for each instance, on any leading axes."""
         *lead, inputs = input.shape

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dlnotes.networks.losses import cross_entropy, log_softmax
-from dlnotes.nn.refusal import refuses_like
+from dlnotes.nn.errors import with_pytorch_errors
 
 
 class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
@@ -23,7 +23,7 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
     tensor(2.)
     """
 
-    @refuses_like(torch.nn.CrossEntropyLoss.forward)
+    @with_pytorch_errors(torch.nn.CrossEntropyLoss.forward)
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Compare the logits, their classes on the second axis, with the target."""
         classes = min(1, input.ndim - 1)
@@ -38,7 +38,7 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
             losses = self._shared(logits, _wide(target).movedim(classes, -1), weight)
             total = torch.tensor(losses.numel())
         else:
-            losses, total = self._labelled(logits, target, weight)
+            losses, total = self._labeled(logits, target, weight)
         reduced: dict[str, Callable[[], Tensor]] = {
             "none": lambda: losses,
             "sum": losses.sum,
@@ -46,7 +46,7 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
         }
         return reduced[self.reduction]().to(input.dtype)
 
-    def _labelled(
+    def _labeled(
         self, logits: Tensor, labels: Tensor, weight: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the loss of each instance, and what all of them weigh."""

@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.nn.modules.utils import _pair
 
-from dlnotes.cnn.convolution import windows
+from dlnotes.cnn.convolution import unfold
 from dlnotes.cnn.pooling import max_pool2d, max_pool2d_backward
-from dlnotes.nn.layout import laid_out_like
-from dlnotes.nn.refusal import refuses_like
+from dlnotes.nn.errors import with_pytorch_errors
+from dlnotes.nn.memory_format import match_memory_format
 
 
 class MaxPool2d(torch.nn.MaxPool2d):
@@ -28,11 +28,11 @@ class MaxPool2d(torch.nn.MaxPool2d):
     (tensor([[[7., 4.]]]), tensor([[[1, 5]]]))
     """
 
-    @refuses_like(torch.nn.MaxPool2d.forward)
+    @with_pytorch_errors(torch.nn.MaxPool2d.forward)
     def forward(self, input: Tensor) -> Any:  # noqa: A002
         """Keep the largest pixel of each window, and tell where it was if wanted."""
         settings = {
-            "size": _pair(self.kernel_size),
+            "kernel_size": _pair(self.kernel_size),
             "stride": _pair(self.stride),
             "padding": _pair(self.padding),
             "dilation": _pair(self.dilation),
@@ -42,7 +42,7 @@ class MaxPool2d(torch.nn.MaxPool2d):
             across, down = (_rest(X.shape, settings, axis) for axis in (1, 0))
             X = pad(X, (0, across, 0, down), value=-torch.inf)
         Y = _MaxPool2d.apply(X, settings)  # type: ignore[no-untyped-call]
-        Y = laid_out_like(Y, X)
+        Y = match_memory_format(Y, X)
         Y = Y if input.ndim == 4 else Y[0]
         if not self.return_indices:
             return Y
@@ -75,10 +75,11 @@ def _rest(shape: torch.Size, settings: dict[str, Any], axis: int) -> int:
 
     As in PyTorch, no window begins beyond the image and the padding before it.
     """
-    size, stride, padding, dilation = (
-        settings[name][axis] for name in ("size", "stride", "padding", "dilation")
+    kernel_size, stride, padding, dilation = (
+        settings[name][axis]
+        for name in ("kernel_size", "stride", "padding", "dilation")
     )
-    side, reach = shape[axis - 2], dilation * (size - 1) + 1
+    side, reach = shape[axis - 2], dilation * (kernel_size - 1) + 1
     last = -(-(side + 2 * padding - reach) // stride) * stride  # where it begins
     last -= stride if last >= side + padding else 0
     return max(0, last + reach - (side + 2 * padding))
@@ -88,6 +89,6 @@ def _winners(X: Tensor, width: int, settings: dict[str, Any]) -> Tensor:
     """Return the place of the largest pixel of each window, counted row by row."""
     rows, columns = (torch.arange(side, device=X.device) for side in X.shape[-2:])
     places = (rows[:, None] * width + columns).to(torch.float64)
-    seen = windows(X.detach(), fill=-torch.inf, **settings).argmax(0)
-    where = windows(places, **settings).long()
+    seen = unfold(X.detach(), fill=-torch.inf, **settings).argmax(0)
+    where = unfold(places, **settings).long()
     return where[:, None, None].expand(-1, *seen.shape).gather(0, seen[None])[0]

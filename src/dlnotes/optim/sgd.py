@@ -5,11 +5,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from dlnotes.optim.step import Stepper, real, scalar
+from dlnotes.optim.step import SectionOptimizer, real, scalar
 from dlnotes.optimization import gradient_descent, momentum
 
 
-class SGD(Stepper, torch.optim.SGD):
+class SGD(SectionOptimizer, torch.optim.SGD):
     """Gradient descent and momentum as an optimizer; the drop-in for PyTorch's.
 
     Arguments, groups, state and errors are those of :class:`torch.optim.SGD`.
@@ -34,15 +34,17 @@ class SGD(Stepper, torch.optim.SGD):
 
     def _update(self, group: dict[str, Any]) -> None:
         """Take a step of the section."""
-        rate = scalar(group["lr"])
-        for parameter, theta, gradient in self._descents(group):
+        learning_rate = scalar(group["lr"])
+        for parameter, theta, gradient in self._gradients(group):
             if group["momentum"]:
-                after = self._roll(parameter, theta, gradient, group)
+                after = self._momentum_step(parameter, theta, gradient, group)
             else:
-                after = gradient_descent.update(theta, gradient, rate=rate)
+                after = gradient_descent.update(
+                    theta, gradient, learning_rate=learning_rate
+                )
             theta.copy_(after)
 
-    def _roll(
+    def _momentum_step(
         self,
         parameter: torch.nn.Parameter,
         theta: Tensor,
@@ -51,7 +53,7 @@ class SGD(Stepper, torch.optim.SGD):
     ) -> Tensor:
         """Take a step with momentum, and keep the velocity in PyTorch's name for it."""
         kept = self.state[parameter]
-        settings = {"rate": scalar(group["lr"]), "mu": group["momentum"]}
+        settings = {"learning_rate": scalar(group["lr"]), "mu": group["momentum"]}
         if kept.get("momentum_buffer") is None:  # the first gradient is not dampened
             kept["momentum_buffer"] = torch.zeros_like(cast(Tensor, parameter.grad))
         elif not group["nesterov"]:

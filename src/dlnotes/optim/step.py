@@ -9,7 +9,7 @@ from torch import Tensor
 from dlnotes.optimization import gradient_descent
 
 
-class Stepper(torch.optim.Optimizer):
+class SectionOptimizer(torch.optim.Optimizer):
     """A PyTorch optimizer that leaves to a section what happens to the parameters.
 
     PyTorch keeps the groups and the state.  ``foreach`` and ``fused`` choose among its
@@ -37,14 +37,17 @@ class Stepper(torch.optim.Optimizer):
         """Take a step with the parameters of one group."""
         raise NotImplementedError
 
-    def _descents(
+    def _gradients(
         self, group: dict[str, Any]
     ) -> Iterator[tuple[torch.nn.Parameter, Tensor, Tensor]]:
         """Yield each parameter that has a gradient, as reals, and the gradient there.
 
         The gradient is that of what is to be made smaller, penalty included.
         """
-        decay, scale = scalar(group["weight_decay"]), getattr(self, "grad_scale", None)
+        weight_decay, scale = (
+            scalar(group["weight_decay"]),
+            getattr(self, "grad_scale", None),
+        )
         for parameter in group["params"]:
             if parameter.grad is None:
                 continue
@@ -52,12 +55,16 @@ class Stepper(torch.optim.Optimizer):
                 parameter.grad.div_(scale)
             theta, gradient = real(parameter, parameter.grad)
             gradient = -gradient if group["maximize"] else gradient
-            if decay and group.get("decoupled_weight_decay"):
-                rate = scalar(group["lr"])
-                theta.copy_(gradient_descent.update(theta, decay * theta, rate=rate))
-            elif decay:
+            if weight_decay and group.get("decoupled_weight_decay"):
+                learning_rate = scalar(group["lr"])
+                theta.copy_(
+                    gradient_descent.update(
+                        theta, weight_decay * theta, learning_rate=learning_rate
+                    )
+                )
+            elif weight_decay:
                 gradient = gradient_descent.penalized_gradient(
-                    theta, gradient, decay=decay
+                    theta, gradient, weight_decay=weight_decay
                 )
             yield parameter, theta, gradient
 

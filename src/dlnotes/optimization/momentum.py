@@ -102,7 +102,7 @@ def update(
     v: Float[Array, "*shape"],
     gradient: Float[Array, "*shape"],
     *,
-    rate: float,
+    learning_rate: float,
     mu: float,
     dampening: float = 0.0,
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
@@ -116,7 +116,7 @@ def update(
         The velocity :math:`v_{t-1}`; zeros at the start.
     gradient
         The gradient :math:`g_t` of the loss at ``theta``.
-    rate
+    learning_rate
         The learning rate :math:`\eta`, at least 0.
     mu
         The momentum :math:`\mu`, at least 0.
@@ -143,11 +143,11 @@ def update(
     >>> import numpy as np
     >>> from dlnotes.optimization.momentum import update
     >>> bottom, v = np.array([0.0]), np.array([2.0])
-    >>> update(bottom, v, gradient=bottom, rate=0.1, mu=0.5)
+    >>> update(bottom, v, gradient=bottom, learning_rate=0.1, mu=0.5)
     (array([-0.1]), array([1.]))
     """
     v = velocity(v, gradient, mu=mu, dampening=dampening)
-    return descend(theta, v, rate=rate), v
+    return descend(theta, v, learning_rate=learning_rate), v
 
 
 @checked
@@ -156,7 +156,7 @@ def nesterov_update(
     v: Float[Array, "*shape"],
     gradient: Float[Array, "*shape"],
     *,
-    rate: float,
+    learning_rate: float,
     mu: float,
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
     r"""Take one step of :eq:`eq-momentum` as Nesterov's method has it.
@@ -169,7 +169,7 @@ def nesterov_update(
         The velocity :math:`v_{t-1}`; zeros at the start.
     gradient
         The gradient :math:`g_t` of the loss at ``theta``.
-    rate
+    learning_rate
         The learning rate :math:`\eta`, at least 0.
     mu
         The momentum :math:`\mu`, at least 0.
@@ -195,11 +195,11 @@ def nesterov_update(
     >>> for step in (update, nesterov_update):
     ...     theta, v, path = np.array([1.0]), np.array([0.0]), []
     ...     for _ in range(5):
-    ...         theta, v = step(theta, v, gradient=theta, rate=0.5, mu=0.5)
+    ...         theta, v = step(theta, v, gradient=theta, learning_rate=0.5, mu=0.5)
     ...         path.append(float(theta[0]))
     ...     min(path)
     -0.25
     -0.109375
     """
     v = velocity(v, gradient, mu=mu)
-    return descend(theta, gradient + mu * v, rate=rate), v
+    return descend(theta, gradient + mu * v, learning_rate=learning_rate), v

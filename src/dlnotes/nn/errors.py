@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 Forward = TypeVar("Forward", bound=Callable[..., Any])
 
 
-def refuses_like(original: Callable[..., Any]) -> Callable[[Forward], Forward]:
+def with_pytorch_errors(original: Callable[..., Any]) -> Callable[[Forward], Forward]:
     """Ask PyTorch's method for its error wherever the method of the drop-in has one.
 
     What only the section refuses is said in the section's own words.

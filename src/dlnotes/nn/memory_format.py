@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def laid_out_like(Y: Tensor, *given: Tensor) -> Tensor:
+def match_memory_format(Y: Tensor, *given: Tensor) -> Tensor:
     """Put numbers one after the other in memory, or channels last as some came so."""
     last = torch.channels_last
     channels_last = any(
