@@ -20,7 +20,8 @@ import dlnotes.optim
 from dlnotes.lab import plots
 from dlnotes.lab.data import load
 from dlnotes.lab.device import device
-from dlnotes.lab.fit import accuracy, fit, predict
+from dlnotes.lab.fit import fit, predict
+from dlnotes.lab.metrics import accuracy
 
 # %%
 # The data

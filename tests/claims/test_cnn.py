@@ -11,7 +11,8 @@ import torch
 
 from dlnotes.claims import Verdict, cnn
 from dlnotes.claims.trial import Trial
-from dlnotes.lab.fit import accuracy, predict
+from dlnotes.lab.fit import predict
+from dlnotes.lab.metrics import accuracy
 from dlnotes.lab.tasks import Task, moons
 from dlnotes.optim import Adam
 

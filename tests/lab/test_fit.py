@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from dlnotes.lab.device import device
-from dlnotes.lab.fit import History, accuracy, fit, predict
+from dlnotes.lab.fit import History, fit, predict
+from dlnotes.lab.metrics import accuracy
 
 
 def problem(*, seed: int = 0, n: int = 50) -> tuple[nn.Module, Tensor, Tensor]:

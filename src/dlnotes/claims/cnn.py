@@ -27,7 +27,8 @@ from dlnotes.cnn.arithmetic import (
     reads_per_pixel,
 )
 from dlnotes.cnn.convolution import mac_count
-from dlnotes.lab.fit import accuracy, predict
+from dlnotes.lab.fit import predict
+from dlnotes.lab.metrics import accuracy
 from dlnotes.lab.tasks import Task, fashion_mnist
 from dlnotes.optim import Adam
 

@@ -10,14 +10,14 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 from torch.nn import Module
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from dlnotes.arrays import checked
+from dlnotes.lab.metrics import accuracy
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,24 +28,6 @@ class History:
     epoch_losses: Float[np.ndarray, "epochs"]
     scores: Float[np.ndarray, "scores"]
     seconds: float
-
-
-@checked
-def accuracy(
-    logits: Float[Tensor, "batch classes *places"],
-    labels: Integer[Tensor, "batch *places"],
-) -> float:
-    """Return the share of the labels that have the highest logit.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from dlnotes.lab.fit import accuracy
-    >>> logits = torch.tensor([[0.2, 0.1], [0.3, 0.9], [0.8, 0.7], [0.0, 0.1]])
-    >>> accuracy(logits, torch.tensor([0, 1, 1, 1]))
-    0.75
-    """
-    return (logits.argmax(1) == labels).double().mean().item()
 
 
 def predict(model: Module, X: Tensor, *, batch_size: int = 1000) -> Tensor:

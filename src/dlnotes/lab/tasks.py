@@ -14,14 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from dlnotes.arrays import checked
 from dlnotes.lab.data import Split, load
-from dlnotes.lab.fit import accuracy
+from dlnotes.lab.metrics import accuracy, negative_mse, r_squared
 
 Rows = tuple[Tensor, Tensor]
 
@@ -55,31 +53,6 @@ class Task:
         train, test = (len(X) for X, _ in (self.train, self.test))
         tests = f", {test:,} test rows" if test else ""
         return f"{self.name}: {train:,} training rows{tests}"
-
-
-@checked
-def r_squared(
-    outputs: Float[Tensor, "batch outputs"], targets: Float[Tensor, "batch outputs"]
-) -> float:
-    """Return the share of the targets' variance that the outputs explain.
-
-    Examples
-    --------
-    To answer with the mean explains nothing, and to answer worse than that less:
-
-    >>> import torch
-    >>> from dlnotes.lab.tasks import r_squared
-    >>> targets = torch.tensor([[1.0], [2.0], [3.0]])
-    >>> r_squared(torch.full((3, 1), 2.0), targets), r_squared(-targets, targets)
-    (0.0, -27.0)
-    """
-    residual, spread = targets - outputs, targets - targets.mean(0)
-    return 1 - ((residual**2).sum() / (spread**2).sum()).item()
-
-
-def negative_mse(outputs: Tensor, targets: Tensor) -> float:
-    """Return minus the mean squared error."""
-    return -functional.mse_loss(outputs, targets).item()
 
 
 def hold_out(task: Task, rng: np.random.Generator) -> Task:

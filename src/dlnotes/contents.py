@@ -1,0 +1,8 @@
+"""The chapters of the book and their sections, in reading order."""
+
+CONTENTS: dict[str, tuple[str, ...]] = {
+    "neurons": ("perceptron", "perceptron_rule"),
+    "networks": ("rectifiers", "activations", "losses"),
+    "optimization": ("gradient_descent", "momentum", "adam"),
+    "cnn": ("convolution", "arithmetic", "pooling"),
+}
