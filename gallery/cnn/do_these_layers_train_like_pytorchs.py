@@ -115,16 +115,17 @@ share = f"{right['dlnotes']:.1%} and {right['PyTorch']:.1%}"
 fig.suptitle(f"Two losses make one curve, and {share} are right")
 
 # %%
-# All the data
-# ------------
-# Ours goes on in single precision, on as many images as the whole data set has, or ten
-# times as many on a GPU, while its learning rate falls to zero.
+# More data
+# ---------
+# Ours goes on in single precision, on thirty thousand images, or on twenty times as
+# many on a GPU, while its learning rate falls to zero.
 
-amount = 60_000 * (1 if where.type == "cpu" else 10)
-epochs = amount // len(X)
+amount = 30_000 * (1 if where.type == "cpu" else 20)
+many = slice(amount)
+epochs = -(-amount // len(X))
 ours.to(where, torch.float32)
 optimizer = dlnotes.optim.Adam(ours.parameters(), lr=0.003)
-steps = epochs * -(-len(X) // 64)
+steps = epochs * -(-len(X[many]) // 64)
 schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, total_iters=steps)
 optimizer.register_step_post_hook(lambda *_: schedule.step())
 
@@ -133,8 +134,8 @@ optimizer.register_step_post_hook(lambda *_: schedule.step())
 
 run = fit(
     ours,
-    X.to(where),
-    y.to(where),
+    X[many].to(where),
+    y[many].to(where),
     loss=dlnotes.nn.CrossEntropyLoss(),
     optimizer=optimizer,
     epochs=epochs,
@@ -146,7 +147,7 @@ run = fit(
 # most neighbors.
 
 logits = predict(ours, X_test.to(where)).cpu()
-right["dlnotes, all data"] = share = accuracy(logits, y_test)
+right["dlnotes, more data"] = share = accuracy(logits, y_test)
 taken = np.zeros((10, 10))
 np.add.at(taken, (test.y, logits.argmax(1).numpy()), 1)
 taken /= taken.sum(axis=1, keepdims=True)
@@ -160,7 +161,7 @@ fig.suptitle(f"{share:.1%} are right, and shirts the least often\n{train.source}
 # two runs take as long; what one machine needed for a step, with either library, is on
 # the page about :doc:`speed </speed>`.  Of several processes the first one says it.
 
-runs["dlnotes, all data"] = run
+runs["dlnotes, more data"] = run
 for name, each in runs.items():
     steps, seconds = len(each.losses), each.seconds
     line = f"{name}: {steps} steps in {seconds:.1f} s, {right[name]:.1%} right\n"
@@ -172,5 +173,5 @@ for name, each in runs.items():
 
 assert gaps[:100].max() < 1e-13
 assert right["dlnotes"] == right["PyTorch"] > 0.7
-assert share > (0.88 if len(X) == 60_000 else 0.78)
+assert share > (0.87 if len(X) == 60_000 else 0.78)
 assert np.diag(taken).argmin() == GARMENTS.index("shirt")
