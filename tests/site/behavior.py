@@ -76,7 +76,8 @@ def finds_terms(page: "Page", site: str, root: Path) -> Iterator[str]:
     terms = re.findall(r'<dt id="term-[^"]*">(.*?)<a class="headerlink"', glossary)
     if len(terms) < 100:
         yield f"glossary: has {len(terms)} terms only"
-    wanted = [*SHORT, *(re.sub(r"<[^>]*>", "", term) for term in terms)]
+    typed = (re.sub(r"<[^>]*>", "", term).replace("\u2019", "'") for term in terms)
+    wanted = [*SHORT, *typed]
     page.goto(f"{site}/search.html?q=perceptron")
     page.locator("#search-results li a").first.wait_for()
     for term, results in zip(wanted, page.evaluate(FIRST, wanted), strict=True):

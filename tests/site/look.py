@@ -1,7 +1,7 @@
 """What is wrong with how a page looks: light and dark, wide and narrow."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from browser import axe, watched
 
@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 WIDTHS = {1280: "dark", 320: "light"}  # and the choice that axe sees at that width
-OTHER = {"light": "dark", "dark": "light"}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+OTHER: dict[str, Literal["light", "dark"]] = {"light": "dark", "dark": "light"}
+Colors = list[tuple[str, str, str]]  # of each element, with its markup and its scheme
 # Unfold all, and leave one word of each color in code, which axe is slow to look at.
 PREPARE = """
 () => {
@@ -45,13 +47,14 @@ TOO_WIDE = """
 """
 # The colors of all that is on a page, and the scheme that its figures follow.
 COLORS = """
-() => [...document.body.querySelectorAll(":not(script):not(.theme-toggle *)")].map(
+() => [...document.body.querySelectorAll(
+  ":not(script):not(.theme-toggle *):not(mjx-container *)"
+)].map(
   (each) => {
     const style = getComputedStyle(each);
     const names = ["color", "backgroundColor", "borderLeftColor", "fill", "stroke"];
-    const followed = each.matches("img") ? [style.colorScheme] : [];
-    return [each.cloneNode().outerHTML.slice(0, 120),
-            names.map(name => style[name]).concat(followed).join(" ")];
+    const colors = names.map(name => style[name]).join(" ");
+    return [each.cloneNode().outerHTML.slice(0, 120), colors, style.colorScheme];
   })
 """
 
@@ -78,29 +81,30 @@ def _view(page: "Page", audited: str) -> Iterator[str]:
     """Say what is wrong at one width, whatever the system and the reader prefer."""
     if wide := page.evaluate(TOO_WIDE):
         yield f"wider than its place: {wide}"
-    for choice in ("light", "dark"):
-        choose(page, choice)
-        chosen = {}
-        for system in ("light", "dark"):
-            page.emulate_media(color_scheme=system)  # type: ignore[arg-type]
-            chosen[system] = page.evaluate(COLORS)
-        for one, other in zip(chosen[choice], chosen[OTHER[choice]], strict=True):
-            if one != other:
-                yield f"{choice} chosen on a {OTHER[choice]} system: {one}, not {other}"
-                break
-        yield from _unscoped(chosen[choice], choice)
-        if choice == audited:
-            page.emulate_media(color_scheme=OTHER[choice])  # type: ignore[arg-type]
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        choose(page, "auto")
+        wanted = page.evaluate(COLORS)
+        choose(page, scheme)
+        for system in SCHEMES:
+            page.emulate_media(color_scheme=system)
+            yield from _differs(wanted, page.evaluate(COLORS), scheme, system)
+        if scheme == audited:
+            page.emulate_media(color_scheme=OTHER[scheme])
             for finding in page.evaluate(AUDIT):
-                yield f"{choice} chosen: {_finding(finding)}"
+                yield f"{scheme} chosen: {_finding(finding)}"
     choose(page, "auto")
 
 
-def _unscoped(colors: list[tuple[str, str]], choice: str) -> Iterator[str]:
-    """Say which figure follows the system and not the choice."""
-    for markup, style in colors:
-        if markup.startswith("<img") and not style.endswith(f" {choice}"):
-            yield f"{choice} chosen, and a figure follows {style!r}: {markup}"
+def _differs(wanted: Colors, found: Colors, choice: str, system: str) -> Iterator[str]:
+    """Say what first has other colors than where the system is as the choice is."""
+    here = f"{choice} chosen on a {system} system"
+    for (markup, colors, _), (_, others, followed) in zip(wanted, found, strict=True):
+        if others != colors:
+            yield f"{here}: {others}, not {colors}: {markup}"
+            return
+        if markup.startswith("<img") and followed != choice:
+            yield f"{here}: a figure follows {followed!r}: {markup}"
             return
 
 
