@@ -19,7 +19,9 @@ from browser import served, started
 def main(root: Path, *chosen: str) -> str:
     """Return a line for each problem."""
     documents = written.read(root)
-    names = chosen or [str(path.relative_to(root)) for path in documents]
+    # The page for wrong addresses works only where the book is published, if it is.
+    here = [path for path, document in documents.items() if not document.base]
+    names = chosen or [str(path.relative_to(root)) for path in here]
     cores = min(os.cpu_count() or 1, len(names))
 
     def share(core: int) -> list[str]:

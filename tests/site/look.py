@@ -25,9 +25,7 @@ PREPARE = """
 # Axe does not judge the contrast of what stands on a gradient.
 STILL = """
 * {animation: none !important; transition: none !important}
-.highlight pre, .formula, .scroll, .table-wrapper {
-  background-image: none !important; background-color: var(--cover) !important
-}
+.highlight pre, .formula, .scroll, .table-wrapper {background-image: none !important}
 """
 AUDIT = "axe.run(document, {reporter: 'no-passes'}).then(each => each.violations)"
 TOO_WIDE = """
