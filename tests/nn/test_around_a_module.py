@@ -144,7 +144,7 @@ def test_a_compiled_module_has_one_graph_for_all_batch_sizes(
         ours, backend=backend, fullgraph=True, dynamic=dynamic
     )
 
-    for batch in (3, 2, 7, 5, 9, 4, 8, 11, 6, 10):
+    for batch in (13, 7, 17, 8, 9, 19, 18, 11, 16, 10):
         sample = given(case, batch)
         torch.testing.assert_close(compiled(*sample), theirs(*sample))
     assert len(graphs) <= (1 if dynamic else 2)
@@ -199,7 +199,7 @@ def test_under_autocast_results_have_the_precision_of_pytorch_s(
         try:
             want = slopes(theirs, X, *others)
         except RuntimeError as refused:
-            with pytest.raises(type(refused), match="dtype|type"):
+            with pytest.raises(type(refused), match="type"):
                 ours(X, *others)
             return
         got = slopes(ours, X, *others)
@@ -215,6 +215,7 @@ def scalar(module: Any, *others: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 @every_case
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # its own
 def test_it_is_differentiated_forward_and_in_every_direction_at_once(case: str) -> None:
     X, *others = given(case, 2)
     direction = torch.randn_like(X)

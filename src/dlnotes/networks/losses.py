@@ -238,9 +238,10 @@ def cross_entropy(
     """
     known = _check_labels(labels, logits.shape[-1])
     xp, below = array_namespace(logits), _below_largest(logits)
-    n = xp.arange(prod(labels.shape), device=logits.device)
-    k = xp.reshape(xp.astype(xp.where(known, labels, 0), n.dtype), (-1,))
-    right = xp.reshape(below, (len(n), logits.shape[-1]))[n, k]
+    instances = prod(labels.shape)
+    n = xp.arange(instances, device=logits.device)
+    k = xp.reshape(xp.astype(xp.where(known, labels, 0), n.dtype), (instances,))
+    right = xp.reshape(below, (instances, logits.shape[-1]))[n, k]
     L = xp.log(xp.sum(xp.exp(below), axis=-1)) - xp.reshape(right, labels.shape)
     return xp.where(known, L, xp.nan)
 

@@ -60,20 +60,20 @@ class Tanh(torch.nn.Tanh):
 @torch.fx.wrap
 @without_autocast
 def _relu(z: Tensor, *, inplace: bool) -> Tensor:
-    return z.copy_(relu(z.clone())) if inplace else relu(z)
+    return z.copy_(relu(z)) if inplace else relu(z)
 
 
 @torch.fx.wrap
 @without_autocast
 def _leaky_relu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
-    a = leaky_relu(z.clone() if inplace else z, alpha=alpha)
+    a = leaky_relu(z, alpha=alpha)
     return z.copy_(a) if inplace else a
 
 
 @torch.fx.wrap
 @without_autocast
 def _elu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
-    a = elu(z.clone() if inplace else z, alpha=alpha)
+    a = elu(z, alpha=alpha)
     return z.copy_(a) if inplace else a
 
 

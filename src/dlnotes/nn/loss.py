@@ -46,12 +46,11 @@ def _loss(
         logits = widen(logits)
         target, weight = widen(target), None if weight is None else widen(weight)
     dtype = logits.dtype
-    others = [target] if target.shape == logits.shape else []
-    others += [] if weight is None else [weight]
-    for each in others:
-        dtype = torch.promote_types(dtype, each.dtype)
-    if target.shape != logits.shape and dtype != logits.dtype:
-        raise TypeError(f"the weights must be of dtype {logits.dtype}, got {dtype}")
+    if target.shape == logits.shape:
+        for each in (target, *([] if weight is None else [weight])):
+            dtype = torch.promote_types(dtype, each.dtype)
+    elif weight is not None and weight.dtype != dtype:
+        raise TypeError(f"the weights must be of dtype {dtype}, got {weight.dtype}")
     weight = None if weight is None else widen(weight)
     return _reduced(widen(logits), target, weight, **settings).to(dtype)
 

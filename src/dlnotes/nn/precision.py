@@ -18,11 +18,11 @@ def as_under_autocast(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def call(*given: Any, **settings: Any) -> Any:
-        kind, dtype = given[0].device.type, autocast_dtype(given[0])
+        dtype = autocast_dtype(given[0])
         if dtype is None:
             return function(*given, **settings)
         cast = [each.to(dtype) if _is_eligible(each) else each for each in given]
-        with torch.autocast(kind, enabled=False):
+        with torch.autocast(given[0].device.type, enabled=False):
             return function(*cast, **settings)
 
     return call
