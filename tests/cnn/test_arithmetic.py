@@ -258,6 +258,10 @@ def test_an_even_filter_has_no_same_padding() -> None:
             "padding must leave a pixel, got 3, which leaves -2",
         ),
         (
+            lambda: transposed_output_size(8, 3, stride=2, output_padding=5),
+            "output_padding must be less than the stride 2, got 5",
+        ),
+        (
             lambda: transposed_output_size(2, 3, output_padding=-1),
             "output_padding must be an int of at least 0, got -1",
         ),

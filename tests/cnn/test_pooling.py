@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from dlnotes.cnn.pooling import max_pool2d, max_pool2d_backward
+from dlnotes.cnn.pooling import max_pool2d, max_pool2d_backward, max_pool2d_winners
 
 LAYERS: list[dict[str, Any]] = [
     {"kernel_size": 2},
@@ -109,6 +109,52 @@ def test_the_gradient_is_a_difference_quotient_and_autograd_agrees(
     Y = max_pool2d(leaf, **layer)
     (want,) = torch.autograd.grad(Y, leaf, torch.asarray(upstream))
     np.testing.assert_allclose(gradient, want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_infinite_pixels_and_no_numbers_win_where_they_do_in_pytorch(
+    layer: dict[str, Any], rng: np.random.Generator, array: Callable[[Any], Any]
+) -> None:
+    X = rng.choice(
+        [-np.inf, -1.0, 0.0, np.inf, np.nan],
+        p=[0.7, 0.1, 0.1, 0.05, 0.05],
+        size=(4, 3, 9, 8),
+    )
+    X[0] = -np.inf
+    X[1] = np.nan
+    upstream = rng.normal(size=pytorch(X, **layer).shape)
+
+    Y = max_pool2d(array(X), **layer)
+    gradient = max_pool2d_backward(array(X), array(upstream), **layer)
+
+    leaf = torch.tensor(X, requires_grad=True)
+    want = pytorch(leaf, **layer)
+    np.testing.assert_array_equal(Y, want.detach())
+    (want,) = torch.autograd.grad(want, leaf, torch.asarray(upstream))
+    np.testing.assert_allclose(gradient, want, rtol=1e-12)
+
+
+def test_every_engine_finds_the_place_of_the_first_winner(
+    rng: np.random.Generator, run: Callable[..., Any]
+) -> None:
+    X = rng.integers(0, 3, (2, 3, 7, 5)) / 2
+
+    winners = run(partial(max_pool2d_winners, kernel_size=(3, 2), stride=2), X)
+
+    for n, c, i, j in np.ndindex(2, 3, 3, 2):
+        window = X[n, c, 2 * i : 2 * i + 3, 2 * j : 2 * j + 2].ravel().tolist()
+        assert winners[n, c, i, j] == window.index(max(window))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "int8"])
+def test_whole_pixels_stay_whole(array: Callable[[Any], Any], dtype: str) -> None:
+    X = array(np.array([[[[-5, -3], [-4, -9]]]]).astype(dtype))
+
+    Y = max_pool2d(X, 2, stride=1, padding=1)
+
+    assert Y.dtype == X.dtype
+    want = functional.max_pool2d(torch.asarray(X), 2, stride=1, padding=1)
+    np.testing.assert_array_equal(Y, want)
 
 
 def test_what_is_not_a_number_wins_its_windows(array: Callable[[Any], Any]) -> None:

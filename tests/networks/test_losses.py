@@ -33,12 +33,12 @@ def scores(rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def quotient(loss: Any, x: NDArray[Any], h: float = 1e-6) -> NDArray[Any]:
-    """Differentiate the mean of a loss, one entry of ``x`` at a time."""
+    """Differentiate the sum of a loss, one entry of ``x`` at a time."""
     slopes = np.empty(x.shape)
     for place in np.ndindex(x.shape):
         step = np.zeros(x.shape)
         step[place] = h
-        slopes[place] = (loss(x + step).mean() - loss(x - step).mean()) / (2 * h)
+        slopes[place] = (loss(x + step) - loss(x - step)).sum() / (2 * h)
     return slopes
 
 
@@ -169,7 +169,7 @@ def test_a_right_answer_keeps_the_digits_of_its_small_loss() -> None:
         (binary_cross_entropy, binary_cross_entropy_gradient),
     ],
 )
-def test_the_gradient_of_a_mean_is_a_difference_quotient_and_autograd_agrees(
+def test_the_derivative_of_each_loss_is_a_difference_quotient_and_autograd_agrees(
     run: Run, rng: np.random.Generator, loss: Any, gradient: Any
 ) -> None:
     x, y = rng.normal(size=(4, 3)), rng.uniform(size=(4, 3))
@@ -178,8 +178,8 @@ def test_the_gradient_of_a_mean_is_a_difference_quotient_and_autograd_agrees(
     got = run(gradient, x, y)
 
     np.testing.assert_allclose(got, quotient(lambda x: loss(x, y), x), rtol=1e-7)
-    mean = loss(tensor, torch.asarray(y)).mean()
-    (want,) = torch.autograd.grad(mean, tensor)
+    total = loss(tensor, torch.asarray(y)).sum()
+    (want,) = torch.autograd.grad(total, tensor)
     np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
@@ -194,8 +194,8 @@ def test_the_gradient_of_the_cross_entropy_is_a_difference_quotient_far_out_too(
 
     slopes = quotient(lambda logits: cross_entropy(logits, labels), logits)
     np.testing.assert_allclose(got, slopes, atol=1e-6)
-    mean = cross_entropy(tensor, torch.asarray(labels)).mean()
-    (want,) = torch.autograd.grad(mean, tensor)
+    total = cross_entropy(tensor, torch.asarray(labels)).sum()
+    (want,) = torch.autograd.grad(total, tensor)
     np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-15)
     np.testing.assert_allclose(got.sum(axis=-1), np.zeros(12), atol=1e-15)
 
@@ -205,3 +205,66 @@ def test_labels_and_scores_that_do_not_fit_are_refused() -> None:
         cross_entropy(np.ones((5, 3)), np.zeros(4, dtype=int))
     with pytest.raises(TypeError, match="wants Int numbers in labels, got float64"):
         cross_entropy(np.ones((5, 3)), np.zeros(5))
+
+
+@pytest.mark.parametrize("label", [-1, 3, -100])
+@pytest.mark.parametrize("function", [cross_entropy, cross_entropy_gradient])
+def test_a_label_that_is_no_class_is_refused_by_name(
+    array: Callable[[Any], Any], function: Any, label: int
+) -> None:
+    logits, labels = array(np.ones((2, 3))), array(np.array([1, label]))
+
+    with pytest.raises(
+        ValueError, match=f"labels must be at least 0 and less than 3, got {label}"
+    ):
+        function(logits, labels)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+@pytest.mark.parametrize("function", [cross_entropy, cross_entropy_gradient])
+@pytest.mark.parametrize("how", ["compiled", "mapped"])
+def test_where_labels_cannot_be_seen_what_is_no_class_is_not_a_number(
+    function: Any, label: int, how: str
+) -> None:
+    logits, labels = torch.ones(2, 3), torch.tensor([1, label])
+    torch.compiler.reset()
+    call: Any = torch.compile(function, backend="eager", fullgraph=True)
+    if how == "mapped":
+        call = torch.func.vmap(function)
+
+    got = call(logits, labels).reshape(2, -1)
+
+    assert got.isnan().all(dim=1).tolist() == [False, True]
+    assert got.isnan().any(dim=1).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64"])
+def test_labels_are_whole_numbers_of_any_size(run: Run, kind: str) -> None:
+    logits, labels = np.log([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]), np.array([1, 2])
+
+    got = run(cross_entropy, logits, labels.astype(kind))
+
+    np.testing.assert_allclose(got, -np.log([0.25, 0.8]), rtol=1e-12)
+
+
+def test_without_classes_there_is_nothing_to_share(array: Callable[[Any], Any]) -> None:
+    logits = array(np.zeros((2, 0)))
+
+    assert tuple(softmax(logits).shape) == tuple(log_softmax(logits).shape) == (2, 0)
+
+
+@pytest.mark.verifies("eq-softmax")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_in_half_precision_too_probabilities_add_up_to_one(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(20, 5000).to(dtype)
+
+    p = softmax(logits)
+
+    assert p.dtype == dtype
+    exact = logits.double().softmax(-1)
+    off = (p.double().sum(-1) - 1).abs().max()
+    assert off < 0.6 * torch.finfo(dtype).eps
+    torch.testing.assert_close(
+        p.double(), exact, rtol=4 * torch.finfo(dtype).eps, atol=1e-7
+    )

@@ -141,10 +141,30 @@ def test_the_precision_of_the_input_is_kept(
     assert value(z).dtype == slope(z).dtype == z.dtype
 
 
-@pytest.mark.parametrize(
-    "function", [leaky_relu, leaky_relu_derivative, elu, elu_derivative]
-)
-@pytest.mark.parametrize("alpha", [-0.1, float("nan")])
-def test_a_negative_alpha_is_refused(function: Any, alpha: float) -> None:
-    with pytest.raises(ValueError, match=f"alpha must be at least 0, got {alpha}"):
-        function(np.zeros(2), alpha=alpha)
+@pytest.mark.verifies("eq-leaky-relu")
+@pytest.mark.verifies("eq-elu")
+@pytest.mark.parametrize("alpha", [-0.3, -1.0])
+def test_the_negative_side_may_be_turned_up(
+    array: Callable[[Any], Any], alpha: float
+) -> None:
+    z = array(np.array([-2.0, 0.5]))
+
+    leaky, bent = leaky_relu(z, alpha=alpha), elu(z, alpha=alpha)
+
+    np.testing.assert_allclose(leaky, [-2 * alpha, 0.5], rtol=1e-15)
+    np.testing.assert_allclose(bent, [alpha * (np.exp(-2) - 1), 0.5], rtol=1e-15)
+    slopes = leaky_relu_derivative(z, alpha=alpha), elu_derivative(z, alpha=alpha)
+    np.testing.assert_allclose(slopes[0], [alpha, 1], rtol=1e-15)
+    np.testing.assert_allclose(slopes[1], [alpha * np.exp(-2), 1], rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint8"])
+def test_whole_numbers_are_rectified_and_stay_whole(
+    array: Callable[[Any], Any], dtype: str
+) -> None:
+    z = array(np.array([-3, 0, 5]).astype(dtype))
+
+    a = relu(z)
+
+    assert a.dtype == z.dtype
+    assert a.tolist() == [max(0, int(z[0])), 0, 5]

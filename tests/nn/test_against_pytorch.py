@@ -1,7 +1,9 @@
 """Each module computes what PyTorch's computes, with its state and its errors."""
 
 import pickle
+import re
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +73,8 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "relu": ("ReLU", {}, (5, 4)),
     "relu in place": ("ReLU", {"inplace": True}, (5, 4)),
     "leaky relu": ("LeakyReLU", {"negative_slope": 0.2}, (5, 4)),
+    "leaky relu, turned up": ("LeakyReLU", {"negative_slope": -0.2}, (5, 4)),
+    "elu, turned up": ("ELU", {"alpha": -0.2}, (5, 4)),
     "leaky relu in place": ("LeakyReLU", {"inplace": True}, (5, 4)),
     "elu": ("ELU", {"alpha": 0.7}, (5, 4)),
     "elu in place": ("ELU", {"inplace": True}, (5, 4)),
@@ -109,6 +113,27 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
         "MaxPool2d",
         {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True},
         (2, 3, 6, 8),
+    ),
+    "pooling, rest of a padded rectangle": (
+        "MaxPool2d",
+        {
+            "kernel_size": (2, 3),
+            "stride": (3, 2),
+            "padding": (1, 1),
+            "ceil_mode": True,
+            "return_indices": True,
+        },
+        (2, 3, 8, 7),
+    ),
+    "pooling, last row outside only": (
+        "MaxPool2d",
+        {"kernel_size": 2, "stride": (2, 3), "padding": (1, 0), "ceil_mode": True},
+        (2, 3, 7, 9),
+    ),
+    "pooling, one number in a tuple": (
+        "MaxPool2d",
+        {"kernel_size": (3,), "stride": [], "padding": [1], "dilation": (1,)},
+        (2, 3, 7, 9),
     ),
     "pooling, where": (
         "MaxPool2d",
@@ -236,13 +261,13 @@ def test_outputs_lie_in_memory_as_pytorch_s_so_that_they_can_be_viewed(
 
 
 @pytest.mark.parametrize("name", ["Conv2d", "MaxPool2d"])
-@pytest.mark.parametrize("what", ["images", "filters"])
+@pytest.mark.parametrize("what", ["images", "filters", "both", "neither"])
 def test_channels_that_are_last_in_memory_stay_last(name: str, what: str) -> None:
     ours, theirs = both(name, {"kernel_size": 3})
     X = numbers(2, 4, 7, 6)
-    if what == "images":
+    if what in ("images", "both"):
         X = X.contiguous(memory_format=torch.channels_last)
-    else:
+    if what in ("filters", "both"):
         for module in (ours, theirs):
             module.to(memory_format=torch.channels_last)
 
@@ -412,6 +437,19 @@ CALLS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
         {"reduction": "median"},
         (numbers(2, 4), torch.tensor([0, 1])),
     ),
+    "first share ignored": (
+        "CrossEntropyLoss",
+        {"ignore_index": 0},
+        (numbers(2, 4), torch.ones(2, 4)),
+    ),
+    "precision of weights": (
+        "CrossEntropyLoss",
+        {"weight": torch.ones(4).double()},
+        (numbers(2, 4), torch.tensor([0, 1])),
+    ),
+    "whole numbers": ("LeakyReLU", {}, (torch.ones(3, dtype=torch.int64),)),
+    "yes and no": ("MaxPool2d", {"kernel_size": 2}, (torch.ones(1, 4, 4).bool(),)),
+    "precision of images": ("Conv2d", {"kernel_size": 3}, (numbers(4, 7, 6).half(),)),
     "ignored share": (
         "CrossEntropyLoss",
         {"ignore_index": 1},
@@ -436,6 +474,129 @@ def test_inputs_that_pytorch_refuses_are_refused_in_its_words(
     assert str(also.value) == str(refused.value)
 
 
-def test_what_only_the_section_refuses_is_said_in_its_words() -> None:
-    with pytest.raises(ValueError, match=r"alpha must be at least 0, got -0\.5"):
-        nn.LeakyReLU(-0.5)(numbers(3))
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("ReLU", {}), ("Sigmoid", {}), ("Tanh", {}), ("MaxPool2d", {"kernel_size": 3})],
+)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int8, torch.uint8, torch.bool])
+def test_whole_numbers_are_taken_where_pytorch_takes_them(
+    name: str, settings: dict[str, Any], dtype: torch.dtype
+) -> None:
+    ours, theirs = both(name, settings)
+    X = torch.arange(-40, 56).reshape(2, 1, 6, 8).to(dtype)
+    try:
+        want = theirs(X)
+    except RuntimeError as refused:
+        with pytest.raises(type(refused), match=re.escape(str(refused))):
+            ours(X)
+        return
+
+    torch.testing.assert_close(ours(X), want)
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("odd", ["all -inf", "some -inf", "nan", "both"])
+def test_pixels_without_a_number_win_where_they_do_in_pytorch(
+    odd: str,
+    dilation: int,
+    ceil_mode: bool,  # noqa: FBT001
+) -> None:
+    settings = {"stride": 2, "padding": 1, "dilation": dilation}
+    ours, theirs = both(
+        "MaxPool2d",
+        {"kernel_size": 3, "return_indices": True, "ceil_mode": ceil_mode, **settings},
+    )
+    X = numbers(2, 3, 8, 9)
+    choices = torch.rand(X.shape)
+    if odd == "all -inf":
+        X.fill_(-torch.inf)
+    if odd in ("some -inf", "both"):
+        X[choices < 0.8] = -torch.inf
+    if odd in ("nan", "both"):
+        X[choices > 0.9] = torch.nan
+
+    torch.testing.assert_close(results(ours, X), results(theirs, X), equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("other", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("third", [None, torch.float64, torch.float32])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_a_loss_of_mixed_precisions_has_pytorch_s(
+    dtype: torch.dtype, other: torch.dtype, third: torch.dtype | None, reduction: str
+) -> None:
+    weight = None if third is None else torch.tensor([0.5, 2.0, 1.0, 1.0]).to(third)
+    settings = {"weight": weight, "reduction": reduction}
+    logits, shares = numbers(5, 4).to(dtype), numbers(5, 4).softmax(1).to(other)
+
+    got = nn.CrossEntropyLoss(**settings)(logits, shares)
+
+    want = torch.nn.CrossEntropyLoss(**settings)(logits, shares)
+    assert got.dtype == want.dtype
+    torch.testing.assert_close(got, want, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_smooth_loss_of_what_was_ruled_out_is_infinite(label: int) -> None:
+    logits = torch.tensor([[-torch.inf, 1.0, 2.0]])
+    labels = torch.tensor([label])
+
+    loss = nn.CrossEntropyLoss(label_smoothing=0.1)(logits, labels)
+
+    theirs = torch.nn.CrossEntropyLoss(label_smoothing=0.1)
+    assert loss == theirs(logits, labels) == torch.inf
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_rounded_no_more_than_in_pytorch(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    ours, theirs = both("Conv2d", {"kernel_size": 5, "padding": 2})
+    ours, theirs = ours.to(dtype), theirs.to(dtype)
+    X = torch.randn(2, 4, 12, 12).to(dtype)
+    exact = results(deepcopy(theirs).double(), X.double())
+
+    found, wanted = results(ours, X), results(theirs, X)
+
+    for got, want, right in zip(found, wanted, exact, strict=True):
+        bound = torch.finfo(dtype).eps * right.abs() + 1e-4
+        off = ((got.double() - right).abs() / bound).max()
+        assert got.dtype == want.dtype
+        assert off <= max(0.51, ((want.double() - right).abs() / bound).max())
+
+
+class _Steering(Exception):  # noqa: N818  # no error, like PyTorch's own for this
+    """By which a caller steers."""
+
+
+def test_only_refusals_are_brought_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    layer = nn.Linear(4, 3)
+    hook = torch.autograd.graph.saved_tensors_hooks
+
+    def stop(_: Tensor) -> None:
+        raise _Steering
+
+    monkeypatch.setattr(torch.nn.functional, "linear", lambda *_: asked.append(1))
+    with pytest.raises(_Steering), hook(stop, lambda x: x):
+        layer(numbers(5, 4).requires_grad_())
+    assert not asked
+
+
+def test_what_the_book_does_not_have_is_pytorch_s_own() -> None:
+    assert nn.Sequential is torch.nn.Sequential
+    assert nn.functional is torch.nn.functional
+    for name in nn.__all__:
+        ours = getattr(nn, name)
+        assert issubclass(ours, getattr(torch.nn, name))
+        assert ours.__module__.startswith("dlnotes.") or name == "Flatten"
+    assert {*dir(torch.nn)} <= {*dir(nn)}
+    with pytest.raises(AttributeError, match=r"neither .* nor torch\.nn has"):
+        _ = nn.Sequence
+
+
+def test_the_page_lists_the_names_that_are_the_book_s_own() -> None:
+    page = Path(__file__).parents[2] / "docs" / "drop_ins.md"
+    table = page.read_text().partition("| Of `dlnotes.nn`")[2].partition("\n\n")[0]
+
+    assert {*re.findall(r"`(\w+)`", table)} == {*nn.__all__}

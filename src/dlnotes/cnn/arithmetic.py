@@ -289,7 +289,8 @@ def transposed_output_size(
     stride, padding
         Those of the convolution that is transposed.
     output_padding
-        How many pixels at the far end that convolution left unread.
+        How many pixels at the far end that convolution left unread, less than its
+        stride.
 
     Returns
     -------
@@ -319,6 +320,11 @@ def transposed_output_size(
     """
     _check(input_size=input_size, kernel_size=kernel_size, stride=stride)
     _check(padding=padding, output_padding=output_padding)
+    if output_padding >= stride:
+        raise ValueError(
+            f"output_padding must be less than the stride {stride}, got "
+            f"{output_padding}"
+        )
     pixels = (input_size - 1) * stride + kernel_size - 2 * padding + output_padding
     if pixels < 1:
         raise ValueError(

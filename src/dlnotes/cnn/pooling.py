@@ -20,21 +20,23 @@ References
   Artificial Neural Networks*. https://doi.org/10.1007/978-3-642-15825-4_10
 """
 
-from jaxtyping import Float
+from functools import reduce
+
+from jaxtyping import Float, Int, Real
 
 from dlnotes.arrays import Array, array_namespace, checked
-from dlnotes.cnn.convolution import fold, unfold
+from dlnotes.cnn.convolution import _fold, _slices, _Windows, _windows
 
 
 @checked
 def max_pool2d(
-    X: Float[Array, "batch channels height width"],
+    X: Real[Array, "batch channels height width"],
     kernel_size: int | tuple[int, int],
     *,
     stride: int | tuple[int, int] | None = None,
     padding: int | tuple[int, int] = 0,
     dilation: int | tuple[int, int] = 1,
-) -> Float[Array, "batch channels rows columns"]:
+) -> Real[Array, "batch channels rows columns"]:
     """Keep the largest pixel of each window, by :eq:`eq-max-pool`.
 
     Parameters
@@ -77,8 +79,64 @@ def max_pool2d(
     array([[0., 1.],
            [3., 0.]])
     """
-    seen = _competitors(X, kernel_size, stride, padding, dilation)
-    return array_namespace(X).max(seen, axis=0)
+    windows = _pooling_windows(kernel_size, stride, padding, dilation)
+    return reduce(array_namespace(X).maximum, _slices(X, windows, _lowest(X)))
+
+
+@checked
+def max_pool2d_winners(
+    X: Real[Array, "batch channels height width"],
+    kernel_size: int | tuple[int, int],
+    *,
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+) -> Int[Array, "batch channels rows columns"]:
+    """Tell which pixel of each window :func:`max_pool2d` has kept.
+
+    Where several are largest, the first one wins, and what is not a number wins against
+    all before it.  What is outside the image never wins.
+
+    Parameters
+    ----------
+    X
+        A batch of volumes.
+    kernel_size, stride, padding, dilation
+        As for :func:`max_pool2d`.
+
+    Returns
+    -------
+    winners
+        The place of the winner in its window, counted row by row from zero.
+
+    Raises
+    ------
+    ValueError
+        If :func:`max_pool2d` would refuse the arguments.
+
+    Examples
+    --------
+    The largest pixel stands at the lower left of the first window, the third of its
+    four places; in the second window all are equal:
+
+    >>> import numpy as np
+    >>> from dlnotes.cnn.pooling import max_pool2d_winners
+    >>> max_pool2d_winners(
+    ...     np.array([[[[1.0, 2.0, 7.0, 7.0], [5.0, 0.0, 7.0, 7.0]]]]), 2
+    ... )
+    array([[[[2, 0]]]])
+    """
+    windows = _pooling_windows(kernel_size, stride, padding, dilation)
+    xp, lowest = array_namespace(X), _lowest(X)
+    inside = xp.ones_like(X[:1, :1, :, :], dtype=xp.uint8)
+    first = xp.argmax(xp.stack(_slices(inside, windows)), axis=0)
+    best, *others = _slices(X, windows, lowest)
+    winners = xp.zeros_like(best, dtype=first.dtype) + first
+    for k, pixels in enumerate(others, 1):
+        better = (pixels > best) | xp.isnan(pixels)
+        best = xp.where(better, pixels, best)
+        winners = xp.where(better, k, winners)
+    return winners
 
 
 @checked
@@ -128,52 +186,38 @@ def max_pool2d_backward(
     array([[[[ 0.,  0., 60.,  0., 40.,  0.]]]])
     """
     xp = array_namespace(X)
-    seen = _competitors(X, kernel_size, stride, padding, dilation)
-    if upstream.shape[2:] != seen.shape[3:]:
+    settings = {"stride": stride, "padding": padding, "dilation": dilation}
+    winners = max_pool2d_winners(X, kernel_size, **settings)
+    if upstream.shape[2:] != winners.shape[2:]:
         raise ValueError(
-            f"upstream must have {seen.shape[3]} rows and {seen.shape[4]} columns, as "
-            f"what max_pool2d returns, got shape {tuple(upstream.shape)}"
+            f"upstream must have {winners.shape[2]} rows and {winners.shape[3]} "
+            f"columns, as what max_pool2d returns, got shape {tuple(upstream.shape)}"
         )
-    largest, nothing, sent = xp.max(seen, axis=0), xp.zeros_like(upstream), []
-    for k in range(len(seen)):  # ten times as fast as argmax along the first axis
-        lost = seen[k] < largest
-        sent.append(xp.where(lost, nothing, upstream))
-        upstream = xp.where(lost, upstream, nothing)  # what is left for the next one
-    return fold(
-        xp.stack(sent),
-        (X.shape[2], X.shape[3]),
-        kernel_size,
-        stride=kernel_size if stride is None else stride,
-        padding=padding,
-        dilation=dilation,
-    )
+    windows = _pooling_windows(kernel_size, **settings)
+    height, width = windows.kernel_size
+    sent = [xp.where(winners == k, upstream, 0) for k in range(height * width)]
+    return _fold(xp.stack(sent), (X.shape[2], X.shape[3]), windows)
 
 
-def _competitors(
-    X: Array,
+def _pooling_windows(
     kernel_size: int | tuple[int, int],
     stride: int | tuple[int, int] | None,
     padding: int | tuple[int, int],
     dilation: int | tuple[int, int],
-) -> Array:
-    """Return the pixels of each window, and minus infinity for what is outside."""
-    seen = unfold(
-        X,
-        kernel_size,
-        stride=kernel_size if stride is None else stride,
-        padding=padding,
-        dilation=dilation,
-        fill=-float("inf"),
-    )
-    sides, margins = (
-        each if isinstance(each, tuple) else (each, each)
-        for each in (kernel_size, padding)
-    )
-    if any(
-        2 * margin > input_size
-        for margin, input_size in zip(margins, sides, strict=True)
-    ):
+) -> _Windows:
+    """Bring the settings into one form; without a stride windows lie side by side."""
+    stride = kernel_size if stride is None else stride
+    windows = _windows(kernel_size, stride, padding, dilation)
+    if any(2 * windows.padding[k] > windows.kernel_size[k] for k in (0, 1)):
         raise ValueError(
             f"padding must be at most half of size {kernel_size}, got {padding}"
         )
-    return seen
+    return windows
+
+
+def _lowest(X: Array) -> float:
+    """Return a number that loses against every pixel."""
+    xp = array_namespace(X)
+    if xp.isdtype(X.dtype, "integral"):
+        return xp.iinfo(X.dtype).min
+    return -float("inf")

@@ -59,12 +59,12 @@ def _surprise(p: Any, labels: Any) -> Any:
         return -np.log(p[np.arange(len(labels)), labels])
 
 
-def _gradient(rule: Callable[[Any, Any, int], Any]) -> Callable[[Any, Any], Any]:
-    """Write a gradient by the probabilities, the targets and how many there are."""
+def _gradient(rule: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Write a gradient by the probabilities and the targets."""
 
     def wrong(logits: Any, labels: Any) -> Any:
         p, y = softmax(logits), np.eye(logits.shape[1])[labels]
-        return rule(p, y, len(labels))
+        return rule(p, y)
 
     return wrong
 
@@ -334,15 +334,14 @@ EXERCISES = (
         section="networks.losses",
         task="Write `cross_entropy_gradient(logits, labels)`: logits (instances, "
         "classes) are scores of any size, 900 included; labels (instances,) the right "
-        "classes. Return the gradient of the MEAN cross-entropy with respect to the "
-        "logits (instances, classes).",
+        "classes. Return the gradient of the SUM of the losses of all instances with "
+        "respect to the logits (instances, classes).",
         solution=cross_entropy_gradient,
         inputs=_large_scores,
         mistakes=(
             Mistake(
                 lambda logits, labels: (
-                    (_overflowing_softmax(logits) - np.eye(logits.shape[1])[labels])
-                    / len(labels)
+                    _overflowing_softmax(logits) - np.eye(logits.shape[1])[labels]
                 ),
                 "The exponential of a large score overflows and the result is not a "
                 "number. A softmax does not change when the same number is subtracted "
@@ -351,14 +350,14 @@ EXERCISES = (
                 "https://github.com/tensorflow/tensorflow/issues/10142",
             ),
             Mistake(
-                _gradient(lambda p, y, _n: p - y),
-                "The loss is a mean, but your gradient is that of the sum: the number "
-                "of instances is missing.",
+                _gradient(lambda p, y: (p - y) / len(y)),
+                "The loss is a sum, but your gradient is that of the mean: it is "
+                "divided by the number of instances.",
                 "gradient checks do not match, "
                 "https://github.com/dennybritz/nn-from-scratch/issues/13",
             ),
             Mistake(
-                _gradient(lambda p, y, n: -y * (1 - p) / n),
+                _gradient(lambda p, y: -y * (1 - p)),
                 "You use only the diagonal of the softmax's derivative, p (1 - p), so "
                 "the wrong classes get no gradient. Raising one score lowers all other "
                 "probabilities.",
@@ -366,14 +365,14 @@ EXERCISES = (
                 "https://github.com/deeplearning4j/libnd4j/issues/440",
             ),
             Mistake(
-                _gradient(lambda p, y, n: (y - p) / n),
+                _gradient(lambda p, y: y - p),
                 "The sign of the gradient is turned round: probability minus target, "
                 "not target minus probability.",
                 "softmax_loss -1 subtraction, "
                 "https://github.com/mantasu/cs231n/issues/10",
             ),
             Mistake(
-                _gradient(lambda p, y, n: (p - y) * p * (1 - p) / n),
+                _gradient(lambda p, y: (p - y) * p * (1 - p)),
                 "You multiply once more by p (1 - p), the slope of a sigmoid. The "
                 "derivative of the softmax is already in p - y.",
                 "Implementation of softmax_prime, "

@@ -64,11 +64,11 @@ References
 
 from math import prod
 
-from array_api_compat import device
 from jaxtyping import Float, Int
 
 from dlnotes.arrays import Array, array_namespace, checked
 from dlnotes.networks.activations import sigmoid, softplus
+from dlnotes.tracing import is_traced
 
 
 @checked
@@ -105,7 +105,7 @@ def squared_error(
 def squared_error_gradient(
     y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """Differentiate the mean of :eq:`eq-squared-error` over all answers.
+    """Differentiate :eq:`eq-squared-error`, each loss with respect to its answer.
 
     Parameters
     ----------
@@ -117,7 +117,8 @@ def squared_error_gradient(
     Returns
     -------
     gradient
-        The gradient of the mean squared error with respect to ``y_hat``.
+        The derivative of each loss, which is the gradient of their sum; that of their
+        mean is as much smaller as there are answers.
 
     Examples
     --------
@@ -126,9 +127,9 @@ def squared_error_gradient(
     >>> import numpy as np
     >>> from dlnotes.networks.losses import squared_error_gradient
     >>> squared_error_gradient(np.array([5.0, 1.0]), np.array([2.0, 2.0]))
-    array([ 3., -1.])
+    array([ 6., -2.])
     """
-    return 2 * (y_hat - y) / prod(y.shape)
+    return 2 * (y_hat - y)
 
 
 @checked
@@ -157,14 +158,19 @@ def log_softmax(
     >>> log_softmax(np.array([500.0, -500.0])).tolist()
     [0.0, -1000.0]
     """
-    xp = array_namespace(logits)
-    below = logits - xp.max(logits, axis=-1, keepdims=True)
+    if logits.shape[-1] == 0:
+        return logits
+    xp, below = array_namespace(logits), _below_largest(logits)
     return below - xp.log(xp.sum(xp.exp(below), axis=-1, keepdims=True))
 
 
 @checked
 def softmax(logits: Float[Array, "*batch classes"]) -> Float[Array, "*batch classes"]:
     """Turn scores into probabilities by :eq:`eq-softmax`.
+
+    The largest score is taken off before, as in :eq:`eq-log-softmax`.  The
+    probabilities add up to one in half precision too, which the exponentials of rounded
+    logarithms do not.
 
     Parameters
     ----------
@@ -187,8 +193,11 @@ def softmax(logits: Float[Array, "*batch classes"]) -> Float[Array, "*batch clas
     array([[0.75, 0.25],
            [0.75, 0.25]])
     """
+    if logits.shape[-1] == 0:
+        return logits
     xp = array_namespace(logits)
-    return xp.exp(log_softmax(logits))
+    e = xp.exp(_below_largest(logits))
+    return e / xp.sum(e, axis=-1, keepdims=True)
 
 
 @checked
@@ -202,13 +211,18 @@ def cross_entropy(
     logits
         The score of each class, of any size.
     labels
-        The right class of each instance, a number from 0 to classes - 1.  Others are
-        refused where data enter, as in training, and not in each step.
+        The right class of each instance, a number from 0 to classes - 1.
 
     Returns
     -------
     L
         The loss of each instance, in nats.
+
+    Raises
+    ------
+    ValueError
+        If a label is no class.  Where that cannot be seen, on a GPU or in a call that
+        is compiled or mapped, the loss is not a number instead.
 
     Examples
     --------
@@ -222,16 +236,21 @@ def cross_entropy(
     >>> cross_entropy(logits, np.array([0, 0, 1])).round(3).tolist()
     [2.303, 0.0, 40.0]
     """
-    xp = array_namespace(logits)
-    log_p = log_softmax(logits)
-    return -xp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]
+    known = _check_labels(labels, logits.shape[-1])
+    xp, below = array_namespace(logits), _below_largest(logits)
+    instances = prod(labels.shape)
+    n = xp.arange(instances, device=logits.device)
+    k = xp.reshape(xp.astype(xp.where(known, labels, 0), n.dtype), (instances,))
+    right = xp.reshape(below, (instances, logits.shape[-1]))[n, k]
+    L = xp.log(xp.sum(xp.exp(below), axis=-1)) - xp.reshape(right, labels.shape)
+    return xp.where(known, L, xp.nan)
 
 
 @checked
 def cross_entropy_gradient(
     logits: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]
 ) -> Float[Array, "*batch classes"]:
-    """Differentiate the mean of :eq:`eq-cross-entropy` over all instances.
+    """Differentiate :eq:`eq-cross-entropy`, each loss with respect to its scores.
 
     Parameters
     ----------
@@ -243,7 +262,14 @@ def cross_entropy_gradient(
     Returns
     -------
     gradient
-        The gradient of the mean cross-entropy with respect to ``logits``.
+        The gradient of each loss, a row an instance.  Together they are the gradient of
+        the sum of the losses; that of their mean is as much smaller as there are
+        instances.
+
+    Raises
+    ------
+    ValueError
+        If a label is no class, as in :func:`cross_entropy`.
 
     Examples
     --------
@@ -256,10 +282,11 @@ def cross_entropy_gradient(
     >>> cross_entropy_gradient(logits, np.array([1])).round(3).tolist()
     [[0.7, -0.8, 0.1]]
     """
+    known = _check_labels(labels, logits.shape[-1])
     xp = array_namespace(logits)
-    classes = xp.arange(logits.shape[-1], device=device(logits))
+    classes = xp.arange(logits.shape[-1], device=logits.device)
     wanted = xp.astype(labels[..., None] == classes, logits.dtype)
-    return (softmax(logits) - wanted) / prod(labels.shape)
+    return softmax(logits) - xp.where(known[..., None], wanted, xp.nan)
 
 
 @checked
@@ -298,7 +325,7 @@ def binary_cross_entropy(
 def binary_cross_entropy_gradient(
     logits: Float[Array, "*shape"], y: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """Differentiate the mean of :eq:`eq-binary-cross-entropy` over all answers.
+    """Differentiate :eq:`eq-binary-cross-entropy`, each loss with respect to its score.
 
     Parameters
     ----------
@@ -310,7 +337,8 @@ def binary_cross_entropy_gradient(
     Returns
     -------
     gradient
-        The gradient of the mean binary cross-entropy with respect to ``logits``.
+        The derivative of each loss, which is the gradient of their sum; that of their
+        mean is as much smaller as there are answers.
 
     Examples
     --------
@@ -321,4 +349,27 @@ def binary_cross_entropy_gradient(
     >>> binary_cross_entropy_gradient(np.array([800.0]), np.array([0.0]))
     array([1.])
     """
-    return (sigmoid(logits) - y) / prod(y.shape)
+    return sigmoid(logits) - y
+
+
+def _below_largest(logits: Array) -> Array:
+    """Return how far each score is below the largest of its instance."""
+    return logits - array_namespace(logits).max(logits, axis=-1, keepdims=True)
+
+
+def _check_labels(labels: Array, classes: int) -> Array:
+    """Tell which labels are classes, and refuse others where numbers can be seen."""
+    xp = array_namespace(labels)
+    known = (labels >= 0) & (labels < classes)
+    if is_traced(labels) or str(labels.device) != "cpu":
+        return known
+    try:
+        outside = bool(xp.any(~known))
+    except (RuntimeError, TypeError):  # a tracer stands for numbers and has none
+        return known
+    if outside:
+        first = int(labels[~known][0])
+        raise ValueError(
+            f"labels must be at least 0 and less than {classes}, got {first}"
+        )
+    return known

@@ -45,13 +45,13 @@ References
   learning by exponential linear units (ELUs). https://arxiv.org/abs/1511.07289
 """
 
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 from dlnotes.arrays import Array, array_namespace, checked
 
 
 @checked
-def relu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def relu(z: Real[Array, "*shape"]) -> Real[Array, "*shape"]:
     """Keep what is positive and replace the rest by zero, :eq:`eq-relu`.
 
     It chooses by the sign, and not by a maximum, so that automatic differentiation too
@@ -78,7 +78,7 @@ def relu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     (array([0., 0., 2.]), array([3., 0., 0.]), array([-3.,  0.,  2.]))
     """
     xp = array_namespace(z)
-    return xp.where(z <= 0, 0.0, z)
+    return xp.where(z <= 0, 0, z)
 
 
 @checked
@@ -93,7 +93,7 @@ def relu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     Returns
     -------
     derivative
-        One where ``z`` is positive, else zero.
+        One where ``z`` is positive, else zero, and not a number where ``z`` is none.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def relu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     array([0., 0., 1., 1.])
     """
     xp = array_namespace(z)
-    return xp.astype(z > 0, z.dtype)
+    return xp.where(xp.isnan(z), z, xp.astype(z > 0, z.dtype))
 
 
 @checked
@@ -120,17 +120,12 @@ def leaky_relu(
     z
         The net input of each unit.
     alpha
-        The slope :math:`\alpha` of the negative side, at least 0.
+        The slope :math:`\alpha` of the negative side.
 
     Returns
     -------
     a
         The activation of each unit.
-
-    Raises
-    ------
-    ValueError
-        If ``alpha`` is negative.
 
     Examples
     --------
@@ -142,10 +137,8 @@ def leaky_relu(
     >>> a, leaky_relu(a, alpha=4.0)
     (array([-0.75,  2.  ]), array([-3.,  2.]))
     """
-    if not alpha >= 0:
-        raise ValueError(f"alpha must be at least 0, got {alpha}")
-    xp = array_namespace(z)
-    return xp.where(z > 0, z, alpha * z)
+    active = array_namespace(z).astype(z > 0, z.dtype)
+    return z * (active + alpha * (1 - active))
 
 
 @checked
@@ -159,17 +152,12 @@ def leaky_relu_derivative(
     z
         The net input of each unit.
     alpha
-        The slope :math:`\alpha` of the negative side, at least 0.
+        The slope :math:`\alpha` of the negative side.
 
     Returns
     -------
     derivative
         One where ``z`` is positive, else ``alpha``.
-
-    Raises
-    ------
-    ValueError
-        If ``alpha`` is negative.
 
     Examples
     --------
@@ -180,8 +168,6 @@ def leaky_relu_derivative(
     >>> leaky_relu_derivative(np.array([-5.0, 0.0, 5.0]))
     array([0.01, 0.01, 1.  ])
     """
-    if not alpha >= 0:
-        raise ValueError(f"alpha must be at least 0, got {alpha}")
     active = relu_derivative(z)
     return active + alpha * (1 - active)
 
@@ -195,17 +181,13 @@ def elu(z: Float[Array, "*shape"], *, alpha: float = 1.0) -> Float[Array, "*shap
     z
         The net input of each unit.
     alpha
-        How far below zero the activation can go, :math:`\alpha`, at least 0.
+        How far below zero the activation can go, :math:`\alpha`; if it is negative, how
+        far above.
 
     Returns
     -------
     a
         The activation of each unit.
-
-    Raises
-    ------
-    ValueError
-        If ``alpha`` is negative.
 
     Examples
     --------
@@ -216,8 +198,6 @@ def elu(z: Float[Array, "*shape"], *, alpha: float = 1.0) -> Float[Array, "*shap
     >>> elu(np.array([2.0, -0.01, -10.0, -20.0])).round(3).tolist()
     [2.0, -0.01, -1.0, -1.0]
     """
-    if not alpha >= 0:
-        raise ValueError(f"alpha must be at least 0, got {alpha}")
     xp = array_namespace(z)
     below = xp.where(z > 0, 0.0, z)
     return relu(z) + alpha * xp.expm1(below)
@@ -234,17 +214,13 @@ def elu_derivative(
     z
         The net input of each unit.
     alpha
-        How far below zero the activation can go, :math:`\alpha`, at least 0.
+        How far below zero the activation can go, :math:`\alpha`; if it is negative, how
+        far above.
 
     Returns
     -------
     derivative
         One where ``z`` is positive, and below that the activation plus ``alpha``.
-
-    Raises
-    ------
-    ValueError
-        If ``alpha`` is negative.
 
     Examples
     --------
@@ -256,8 +232,6 @@ def elu_derivative(
     >>> elu(z), elu_derivative(z)
     (array([-0.5]), array([0.5]))
     """
-    if not alpha >= 0:
-        raise ValueError(f"alpha must be at least 0, got {alpha}")
     xp = array_namespace(z)
     below, active = xp.where(z > 0, 0.0, z), relu_derivative(z)
     return active + alpha * (1 - active) * xp.exp(below)

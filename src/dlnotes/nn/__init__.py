@@ -1,5 +1,11 @@
-"""The sections as PyTorch modules, each a drop-in for its namesake in ``torch.nn``."""
+"""The sections as PyTorch modules, each a drop-in for its namesake in ``torch.nn``.
 
+Whatever else ``torch.nn`` has is found here as well, and is PyTorch's own.
+"""
+
+from typing import Any
+
+import torch.nn
 from torch.nn import Flatten
 
 from dlnotes.nn.activation import ELU, LeakyReLU, ReLU, Sigmoid, Tanh
@@ -20,3 +26,17 @@ __all__ = [
     "Sigmoid",
     "Tanh",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return PyTorch's own class, function or module where the book has none."""
+    try:
+        return getattr(torch.nn, name)
+    except AttributeError:
+        message = f"neither {__name__} nor torch.nn has an attribute {name!r}"
+        raise AttributeError(message) from None
+
+
+def __dir__() -> list[str]:
+    """List the book's names and PyTorch's."""
+    return sorted({*globals(), *dir(torch.nn)})

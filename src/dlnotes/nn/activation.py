@@ -1,4 +1,7 @@
-"""Activation functions."""
+"""Activation functions.
+
+What `torch.fx` does not look into is a function of the module, beside its class.
+"""
 
 import torch
 from torch import Tensor
@@ -6,6 +9,7 @@ from torch import Tensor
 from dlnotes.networks.activations import sigmoid, tanh
 from dlnotes.networks.rectifiers import elu, leaky_relu, relu
 from dlnotes.nn.errors import with_pytorch_errors
+from dlnotes.nn.precision import without_autocast
 
 
 class ReLU(torch.nn.ReLU):
@@ -14,7 +18,7 @@ class ReLU(torch.nn.ReLU):
     @with_pytorch_errors(torch.nn.ReLU.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Rectify each number."""
-        return input.copy_(relu(input.clone())) if self.inplace else relu(input)
+        return _relu(input, inplace=self.inplace)
 
 
 class LeakyReLU(torch.nn.LeakyReLU):
@@ -23,9 +27,7 @@ class LeakyReLU(torch.nn.LeakyReLU):
     @with_pytorch_errors(torch.nn.LeakyReLU.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Rectify each number, and let some of it through."""
-        z = input.clone() if self.inplace else input
-        a = leaky_relu(z, alpha=self.negative_slope)
-        return input.copy_(a) if self.inplace else a
+        return _leaky_relu(input, alpha=self.negative_slope, inplace=self.inplace)
 
 
 class ELU(torch.nn.ELU):
@@ -34,9 +36,7 @@ class ELU(torch.nn.ELU):
     @with_pytorch_errors(torch.nn.ELU.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Rectify each number, and let it level off."""
-        z = input.clone() if self.inplace else input
-        a = elu(z, alpha=self.alpha)
-        return input.copy_(a) if self.inplace else a
+        return _elu(input, alpha=self.alpha, inplace=self.inplace)
 
 
 class Sigmoid(torch.nn.Sigmoid):
@@ -45,7 +45,7 @@ class Sigmoid(torch.nn.Sigmoid):
     @with_pytorch_errors(torch.nn.Sigmoid.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Squash each number into the interval from 0 to 1."""
-        return sigmoid(input)
+        return _sigmoid(input)
 
 
 class Tanh(torch.nn.Tanh):
@@ -54,4 +54,42 @@ class Tanh(torch.nn.Tanh):
     @with_pytorch_errors(torch.nn.Tanh.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Squash each number into the interval from -1 to 1."""
-        return tanh(input)
+        return _tanh(input)
+
+
+@torch.fx.wrap
+@without_autocast
+def _relu(z: Tensor, *, inplace: bool) -> Tensor:
+    return z.copy_(relu(z)) if inplace else relu(z)
+
+
+@torch.fx.wrap
+@without_autocast
+def _leaky_relu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
+    a = leaky_relu(z, alpha=alpha)
+    return z.copy_(a) if inplace else a
+
+
+@torch.fx.wrap
+@without_autocast
+def _elu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
+    a = elu(z, alpha=alpha)
+    return z.copy_(a) if inplace else a
+
+
+@torch.fx.wrap
+@without_autocast
+def _sigmoid(z: Tensor) -> Tensor:
+    return sigmoid(_as_float(z))
+
+
+@torch.fx.wrap
+@without_autocast
+def _tanh(z: Tensor) -> Tensor:
+    return tanh(_as_float(z))
+
+
+def _as_float(z: Tensor) -> Tensor:
+    """Return integers as numbers of the default precision, as PyTorch does."""
+    whole = not (z.is_floating_point() or z.is_complex())
+    return z.to(torch.get_default_dtype()) if whole else z

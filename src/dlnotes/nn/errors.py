@@ -4,13 +4,16 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+import torch
+
 Forward = TypeVar("Forward", bound=Callable[..., Any])
 
 
 def with_pytorch_errors(original: Callable[..., Any]) -> Callable[[Forward], Forward]:
-    """Ask PyTorch's method for its error wherever the method of the drop-in has one.
+    """Ask PyTorch's method for its error where the method of the drop-in refuses.
 
-    What only the section refuses is said in the section's own words.
+    What only the section refuses is said in the section's own words.  Exceptions by
+    which a caller steers, as activation checkpointing does, pass untouched.
     """
 
     def decorate(forward: Forward) -> Forward:
@@ -18,8 +21,9 @@ def with_pytorch_errors(original: Callable[..., Any]) -> Callable[[Forward], For
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
                 return forward(*args, **kwargs)
-            except Exception:
-                original(*args, **kwargs)
+            except (ValueError, TypeError, RuntimeError, IndexError):
+                with torch.no_grad():
+                    original(*args, **kwargs)
                 raise
 
         return call  # type: ignore[return-value]

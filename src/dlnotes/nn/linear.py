@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dlnotes.neurons.perceptron import Perceptron, net_input
 from dlnotes.nn.errors import with_pytorch_errors
+from dlnotes.nn.precision import as_under_autocast
 
 
 class Linear(torch.nn.Linear):
@@ -28,8 +29,15 @@ class Linear(torch.nn.Linear):
     @with_pytorch_errors(torch.nn.Linear.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Compute the net input of each unit for each instance, on any leading axes."""
-        *lead, inputs = input.shape
-        b: Tensor | None = self.bias
-        b = self.weight.new_zeros(self.out_features) if b is None else b
-        Z = net_input(Perceptron(self.weight.T, b), input.reshape(prod(lead), inputs))
-        return Z.reshape(*lead, self.out_features)
+        return _net_input(input, self.weight, self.bias)
+
+
+@torch.fx.wrap
+@as_under_autocast
+def _net_input(X: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    *lead, inputs = X.shape
+    b = weight.new_zeros(len(weight)) if bias is None else bias
+    if not X.dtype == weight.dtype == b.dtype:
+        raise TypeError(f"got {X.dtype}, {weight.dtype} and {b.dtype}, wants one")
+    Z = net_input(Perceptron(weight.T, b), X.reshape(prod(lead), inputs))
+    return Z.reshape(*lead, len(weight))

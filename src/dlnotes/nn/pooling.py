@@ -5,16 +5,19 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from torch.nn.modules.utils import _pair
 
-from dlnotes.cnn.convolution import unfold
-from dlnotes.cnn.pooling import max_pool2d, max_pool2d_backward
+from dlnotes.cnn.pooling import max_pool2d_winners
 from dlnotes.nn.errors import with_pytorch_errors
 from dlnotes.nn.memory_format import match_memory_format
 
+Pair = tuple[int, int]
+
 
 class MaxPool2d(torch.nn.MaxPool2d):
-    """:func:`dlnotes.cnn.pooling.max_pool2d`; the drop-in for PyTorch's.
+    """The layer of :func:`dlnotes.cnn.pooling.max_pool2d`; the drop-in for PyTorch's.
+
+    It reads the pixels of :func:`dlnotes.cnn.pooling.max_pool2d_winners`, to which the
+    gradient goes back.
 
     Examples
     --------
@@ -31,64 +34,77 @@ class MaxPool2d(torch.nn.MaxPool2d):
     @with_pytorch_errors(torch.nn.MaxPool2d.forward)
     def forward(self, input: Tensor) -> Any:  # noqa: A002
         """Keep the largest pixel of each window, and tell where it was if wanted."""
-        settings = {
-            "kernel_size": _pair(self.kernel_size),
-            "stride": _pair(self.stride),
-            "padding": _pair(self.padding),
-            "dilation": _pair(self.dilation),
-        }
-        X = input if input.ndim == 4 else input[None]
-        if self.ceil_mode:
-            across, down = (_rest(X.shape, settings, axis) for axis in (1, 0))
-            X = pad(X, (0, across, 0, down), value=-torch.inf)
-        Y = _MaxPool2d.apply(X, settings)  # type: ignore[no-untyped-call]
-        Y = match_memory_format(Y, X)
-        Y = Y if input.ndim == 4 else Y[0]
-        if not self.return_indices:
-            return Y
-        won = _winners(X, input.shape[-1], settings)
-        return Y, won if input.ndim == 4 else won[0]
+        stride: Any = self.stride
+        kept, places = _pool(
+            input,
+            _pair(self.kernel_size),
+            stride=_pair(self.kernel_size if stride in (None, [], ()) else stride),
+            padding=_pair(self.padding),
+            dilation=_pair(self.dilation),
+            ceil_mode=self.ceil_mode,
+        )
+        return (kept, places) if self.return_indices else kept
 
 
-class _MaxPool2d(torch.autograd.Function):
-    """The section's function with the section's gradient, which goes to one winner."""
+@torch.fx.wrap
+def _pool(
+    images: Tensor, kernel_size: Pair, *, ceil_mode: bool, **settings: Pair
+) -> tuple[Tensor, Tensor]:
+    """Return the largest pixels, and where they are, counted row by row."""
+    X = images if images.ndim == 4 else images[None]
+    width = X.shape[-1]
+    if ceil_mode:
+        down, across = (
+            _rest(
+                X.shape[k - 2],
+                kernel_size[k],
+                **{name: pair[k] for name, pair in settings.items()},
+            )
+            for k in (0, 1)
+        )
+        X = pad(X, (0, across, 0, down), value=_lowest(X))
+    winners = max_pool2d_winners(X.detach(), kernel_size, **settings)
+    rows, columns = _places(winners, kernel_size, **settings)
+    at = (rows * X.shape[-1] + columns).flatten(-2)
+    Y = match_memory_format(X.flatten(-2).gather(-1, at).reshape(winners.shape), X)
+    places = match_memory_format(rows * width + columns, X)
+    return (Y, places) if images.ndim == 4 else (Y[0], places[0])
 
-    generate_vmap_rule = True
 
-    @staticmethod
-    def forward(X: Tensor, settings: dict[str, Any]) -> Tensor:
-        return max_pool2d(X, **settings)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:  # noqa: ARG004
-        X, ctx.settings = inputs
-        ctx.save_for_backward(X)
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
-        (X,) = ctx.saved_tensors
-        return max_pool2d_backward(X, upstream, **ctx.settings), None
+def _places(
+    winners: Tensor, kernel_size: Pair, *, stride: Pair, padding: Pair, dilation: Pair
+) -> tuple[Tensor, Tensor]:
+    """Return the row and the column of the winner of each window."""
+    corners = [
+        torch.arange(winners.shape[k - 2], device=winners.device) * stride[k]
+        - padding[k]
+        for k in (0, 1)
+    ]
+    rows = corners[0][:, None] + dilation[0] * (winners // kernel_size[1])
+    return rows, corners[1] + dilation[1] * (winners % kernel_size[1])
 
 
-def _rest(shape: torch.Size, settings: dict[str, Any], axis: int) -> int:
+def _rest(
+    side: int, kernel_size: int, *, stride: int, padding: int, dilation: int
+) -> int:
     """Count the pixels that a last window needs beyond the end of an axis.
 
     As in PyTorch, no window begins beyond the image and the padding before it.
     """
-    kernel_size, stride, padding, dilation = (
-        settings[name][axis]
-        for name in ("kernel_size", "stride", "padding", "dilation")
-    )
-    side, reach = shape[axis - 2], dilation * (kernel_size - 1) + 1
+    reach = dilation * (kernel_size - 1) + 1
     last = -(-(side + 2 * padding - reach) // stride) * stride  # where it begins
     last -= stride if last >= side + padding else 0
     return max(0, last + reach - (side + 2 * padding))
 
 
-def _winners(X: Tensor, width: int, settings: dict[str, Any]) -> Tensor:
-    """Return the place of the largest pixel of each window, counted row by row."""
-    rows, columns = (torch.arange(side, device=X.device) for side in X.shape[-2:])
-    places = (rows[:, None] * width + columns).to(torch.float64)
-    seen = unfold(X.detach(), fill=-torch.inf, **settings).argmax(0)
-    where = unfold(places, **settings).long()
-    return where[:, None, None].expand(-1, *seen.shape).gather(0, seen[None])[0]
+def _lowest(X: Tensor) -> float:
+    """Return a number that loses against every pixel."""
+    return -torch.inf if X.is_floating_point() else torch.iinfo(X.dtype).min
+
+
+def _pair(setting: Any) -> Pair:
+    """Read one number, or two, as PyTorch does."""
+    if not isinstance(setting, list | tuple):
+        return setting, setting
+    first, second = setting if len(setting) != 1 else (*setting, *setting)
+    return first, second

@@ -1,0 +1,297 @@
+"""What PyTorch does around a module, it does around each of ours as around its own."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint
+
+from dlnotes import nn
+
+# Of each class: settings, the shape of an input without the batch, and its target.
+CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
+    "linear": ("Linear", {"in_features": 4, "out_features": 3}, (4,)),
+    "linear, no bias": (
+        "Linear",
+        {"in_features": 4, "out_features": 3, "bias": False},
+        (2, 4),
+    ),
+    "convolution": (
+        "Conv2d",
+        {"in_channels": 2, "out_channels": 4, "kernel_size": 3, "padding": 1},
+        (2, 5, 6),
+    ),
+    "convolution, groups": (
+        "Conv2d",
+        {
+            "in_channels": 2,
+            "out_channels": 4,
+            "kernel_size": (2, 3),
+            "stride": 2,
+            "groups": 2,
+            "bias": False,
+        },
+        (2, 5, 6),
+    ),
+    "convolution, mirror": (
+        "Conv2d",
+        {
+            "in_channels": 2,
+            "out_channels": 2,
+            "kernel_size": 3,
+            "padding": "same",
+            "padding_mode": "reflect",
+        },
+        (2, 5, 6),
+    ),
+    "relu": ("ReLU", {}, (3, 4)),
+    "leaky relu": ("LeakyReLU", {"negative_slope": 0.2}, (3, 4)),
+    "leaky relu, turned up": ("LeakyReLU", {"negative_slope": -0.2}, (3, 4)),
+    "elu": ("ELU", {"alpha": 0.7}, (3, 4)),
+    "elu, turned up": ("ELU", {"alpha": -0.7}, (3, 4)),
+    "sigmoid": ("Sigmoid", {}, (3, 4)),
+    "tanh": ("Tanh", {}, (3, 4)),
+    "flatten": ("Flatten", {}, (3, 4)),
+    "pooling": ("MaxPool2d", {"kernel_size": 2}, (2, 6, 4)),
+    "pooling, overlapping": (
+        "MaxPool2d",
+        {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+        (2, 6, 5),
+    ),
+    "loss": ("CrossEntropyLoss", {}, (4,)),
+    "loss, smooth": (
+        "CrossEntropyLoss",
+        {"label_smoothing": 0.1, "weight": torch.tensor([0.5, 2.0, 0.1, 1.0])},
+        (4,),
+    ),
+    "loss of pictures": ("CrossEntropyLoss", {"reduction": "sum"}, (4, 2, 3)),
+}
+every_case = pytest.mark.parametrize("case", CASES)
+
+
+def test_every_class_has_cases() -> None:
+    assert {name for name, _, _ in CASES.values()} == {*nn.__all__}
+
+
+def both(case: str) -> tuple[Any, Any]:
+    """Return our module and PyTorch's, with the same parameters."""
+    name, settings, _ = CASES[case]
+    torch.manual_seed(0)
+    ours, theirs = getattr(nn, name)(**settings), getattr(torch.nn, name)(**settings)
+    ours.load_state_dict(theirs.state_dict())
+    return ours, theirs
+
+
+def given(case: str, batch: int = 3) -> tuple[Tensor, ...]:
+    """Return an input of so many instances, and labels for a loss."""
+    name, _, shape = CASES[case]
+    torch.manual_seed(batch)
+    X = torch.randn(batch, *shape)
+    if name != "CrossEntropyLoss":
+        return (X,)
+    return X, torch.randint(shape[0], (batch, *shape[1:]))
+
+
+def slopes(module: Any, X: Tensor, *others: Tensor) -> list[Tensor]:
+    """Return the output and the gradients of a sum of its squares."""
+    X = X.clone().requires_grad_()
+    Y = module(X, *others)
+    wanted = [X, *(each for each in module.parameters() if each.requires_grad)]
+    return [Y, *torch.autograd.grad(Y.pow(2).sum(), wanted)]
+
+
+@every_case
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_a_region_of_it_can_be_computed_twice_to_save_memory(
+    case: str,
+    reentrant: bool,  # noqa: FBT001
+) -> None:
+    ours, theirs = both(case)
+    X, *others = given(case)
+    results = []
+
+    for module, recomputed in ((ours, True), (theirs, False)):
+        leaf = X.clone().requires_grad_()
+        if recomputed:
+            Y = checkpoint(module, leaf, *others, use_reentrant=reentrant)
+        else:
+            Y = module(leaf, *others)
+        Y.pow(2).sum().backward()
+        results.append([Y, leaf.grad, *(each.grad for each in module.parameters())])
+
+    torch.testing.assert_close(*results)
+
+
+@every_case
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_a_compiled_module_has_one_graph_for_all_batch_sizes(
+    case: str,
+    dynamic: bool | None,  # noqa: FBT001
+) -> None:
+    ours, theirs = both(case)
+    graphs = []
+
+    def backend(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+    compiled: Any = torch.compile(
+        ours, backend=backend, fullgraph=True, dynamic=dynamic
+    )
+
+    for batch in (13, 7, 17, 8, 9, 19, 18, 11, 16, 10):
+        sample = given(case, batch)
+        torch.testing.assert_close(compiled(*sample), theirs(*sample))
+    assert len(graphs) <= (1 if dynamic else 2)
+
+
+@every_case
+def test_nothing_is_said_while_it_is_compiled(case: str) -> None:
+    ours, _ = both(case)
+    torch.compiler.reset()
+    compiled: Any = torch.compile(ours, backend="eager", fullgraph=True)
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        compiled(*given(case))
+
+    assert [str(each.message) for each in said] == []
+
+
+@every_case
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_exported_module_takes_batches_of_any_size(
+    case: str,
+    strict: bool,  # noqa: FBT001
+) -> None:
+    ours, theirs = both(case)
+    batch = torch.export.Dim("batch", min=2, max=64)
+    sample = given(case, 5)
+
+    exported = torch.export.export(
+        ours,
+        sample,
+        dynamic_shapes=tuple({0: batch} for _ in sample),
+        strict=strict,
+    ).module()
+
+    for size in (2, 9, 64):
+        other = given(case, size)
+        torch.testing.assert_close(exported(*other), theirs(*other))
+
+
+@every_case
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, "half"])
+def test_under_autocast_results_have_the_precision_of_pytorch_s(
+    case: str, half: torch.dtype, dtype: Any
+) -> None:
+    ours, theirs = both(case)
+    X, *others = given(case)
+    X = X.to(half if dtype == "half" else dtype)
+
+    with torch.autocast("cpu", dtype=half):
+        try:
+            want = slopes(theirs, X, *others)
+        except RuntimeError as refused:
+            with pytest.raises(type(refused), match="type"):
+                ours(X, *others)
+            return
+        got = slopes(ours, X, *others)
+
+    assert [each.dtype for each in got] == [each.dtype for each in want]
+    assert len(got) == len(want)
+    torch.testing.assert_close(got, want, rtol=4e-2, atol=4e-2)
+
+
+def scalar(module: Any, *others: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return a smooth function of an input to one number."""
+    return lambda X: module(X, *others).pow(3).sum()
+
+
+@every_case
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # its own
+def test_it_is_differentiated_forward_and_in_every_direction_at_once(case: str) -> None:
+    X, *others = given(case, 2)
+    direction = torch.randn_like(X)
+    results = []
+
+    for module in (each.double() for each in both(case)):
+        f = scalar(module, *others)
+        X = X.double()
+        out = [
+            *torch.func.jvp(f, (X,), (direction.double(),)),
+            torch.func.jacfwd(f)(X),
+            torch.func.jacrev(f)(X),
+            torch.func.hessian(f)(X),
+            torch.autograd.functional.hessian(f, X),
+            torch.autograd.functional.jacobian(f, X, vectorize=True),
+            torch.autograd.functional.jacobian(
+                lambda X, m=module: m(X, *others), X, vectorize=True
+            ),
+        ]
+        results.append(out)
+
+    torch.testing.assert_close(*results)
+
+
+@every_case
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_gradient_of_each_instance_is_found_by_itself(
+    case: str,
+    compiled: bool,  # noqa: FBT001
+) -> None:
+    sample = given(case)
+    results = []
+
+    for module in both(case):
+        state = dict(module.named_parameters()) | dict(module.named_buffers())
+
+        def loss(
+            state: Any, X: Tensor, *others: Tensor, module: Any = module
+        ) -> Tensor:
+            batch = tuple(each[None] for each in (X, *others))
+            return functional_call(module, state, batch).pow(2).sum()
+
+        each = torch.func.vmap(
+            torch.func.grad(loss, argnums=1), in_dims=(None, *[0] * len(sample))
+        )
+        if compiled:
+            torch.compiler.reset()
+            each = torch.compile(each, backend="eager", fullgraph=True)
+        results.append(each(state, *sample))
+
+    torch.testing.assert_close(*results)
+
+
+@every_case
+def test_it_can_be_traced_by_fx_alone_and_inside_a_network(case: str) -> None:
+    ours, theirs = both(case)
+    X, *others = given(case)
+    want = slopes(theirs, X, *others)
+
+    traced = torch.fx.symbolic_trace(ours)
+
+    torch.testing.assert_close(slopes(traced, X, *others), want)
+    if not others:
+        network = torch.fx.symbolic_trace(torch.nn.Sequential(ours))
+        torch.testing.assert_close(slopes(network, X), want)
+
+
+@every_case
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace")
+def test_it_can_be_traced_for_batches_of_any_size(case: str) -> None:
+    ours, theirs = both(case)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(ours, given(case, 5))
+
+    for batch in (2, 5, 9):
+        sample = given(case, batch)
+        torch.testing.assert_close(traced(*sample), theirs(*sample))
