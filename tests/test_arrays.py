@@ -72,5 +72,7 @@ def test_what_is_returned_is_held_to_the_axes_of_what_was_given() -> None:
     def broken(x: Float[Array, "batch inputs"]) -> Float[Array, "batch"]:
         return x[0]
 
-    with pytest.raises(ValueError, match=r"got result of shape \(3,\), but batch is 2"):
+    with pytest.raises(
+        ValueError, match=r"broken\(\) returned result of shape \(3,\), but batch is 2"
+    ):
         broken(np.ones((2, 3)))

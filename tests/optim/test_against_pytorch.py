@@ -336,8 +336,3 @@ def test_adam_refuses_sparse_gradients_as_pytorch_does() -> None:
         table(torch.tensor([1])).sum().backward()
         with pytest.raises(RuntimeError, match="does not support sparse gradients"):
             each(table.parameters()).step()
-
-
-def test_a_cuda_graph_is_refused() -> None:
-    with pytest.raises(NotImplementedError, match="capturable=True"):
-        optim.Adam(parameters(), capturable=True).step()
