@@ -14,7 +14,7 @@ import numpy as np
 __all__ = ["at_least", "generator", "in_range", "integer", "pair", "positive"]
 
 
-def at_least(low: float, **numbers: Any) -> None:
+def at_least(low: float, /, **numbers: Any) -> None:
     """Refuse a number below a limit.
 
     Examples
@@ -47,7 +47,7 @@ def positive(**numbers: Any) -> None:
 
 
 def in_range(
-    low: float, high: float, *, half_open: bool = False, **numbers: Any
+    low: float, high: float, /, *, half_open: bool = False, **numbers: Any
 ) -> None:
     """Refuse a number outside an interval, whose upper end may be left out.
 
@@ -71,7 +71,7 @@ def in_range(
             raise ValueError(f"{name} must be from {low} to {high}, got {number}")
 
 
-def integer(low: int, **numbers: Any) -> None:
+def integer(low: int, /, **numbers: Any) -> None:
     """Refuse what is no integer, or below a limit.
 
     Examples
@@ -87,7 +87,7 @@ def integer(low: int, **numbers: Any) -> None:
             raise ValueError(f"{name} must be an int of at least {low}, got {number}")
 
 
-def pair(low: int, **settings: int | tuple[int, ...]) -> tuple[int, int]:
+def pair(low: int, /, **settings: int | tuple[int, ...]) -> tuple[int, int]:
     """Return a setting for the height and for the width, given once or twice.
 
     Examples
