@@ -79,6 +79,18 @@ def test_an_arrow_bends_to_the_left_of_its_way_and_its_text_goes_with_it(
     assert side * ax.texts[-1].xy[1] > 0.1  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("bend", [0.0, 0.4])
+def test_the_text_of_an_arrow_stands_at_its_share_of_the_way(
+    ax: Axes, bend: float
+) -> None:
+    diagrams.arrow(ax, (0.0, 0.0), (4.0, 0.0), "text", share=0.25, bend=bend)
+
+    # A quadratic curve, whose control point is to the left of the middle.
+    control = np.array([2.0, 4.0 * bend])
+    place = 2 * 0.25 * 0.75 * control + 0.25**2 * np.array([4.0, 0.0])
+    assert ax.texts[-1].xy == pytest.approx(place)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("bend", "corner"), [("across first", (2.0, 0.0)), ("up first", (0.0, 1.0))]
 )
