@@ -18,12 +18,6 @@ def command_line(description: str | None, *, device: bool = False) -> Namespace:
     -------
     options
         What was given, ``device`` only if the script has that option.
-
-    Examples
-    --------
-    >>> from dlnotes.lab.script import command_line
-    >>> command_line("Counts sheep.", device=True).device is None
-    True
     """
     parser = ArgumentParser(
         description=description, formatter_class=RawDescriptionHelpFormatter
