@@ -91,7 +91,7 @@ def test_what_is_returned_is_held_to_the_axes_of_what_was_given() -> None:
 def test_an_error_about_what_is_returned_names_the_function() -> None:
     @checked
     def counted(x: Float[Array, "batch"]) -> Float[Array, "batch"]:
-        return x > 0  # type: ignore[return-value]
+        return x > 0
 
     with pytest.raises(
         TypeError, match=r"^counted\(\) wants Float numbers in result, got"
@@ -125,7 +125,7 @@ def test_floats_are_floats_in_either_order_of_bytes(dtype: str) -> None:
 
 def test_a_parameter_and_a_tensor_are_of_one_library() -> None:
     W, b = torch.nn.Parameter(torch.ones(2, 1)), torch.nn.Buffer(torch.zeros(1))
-    model = Perceptron(W, b)  # type: ignore[arg-type]
+    model = Perceptron(W, b)
 
     assert net_input(model, torch.ones(1, 2)).tolist() == [[2.0]]
     assert net_input(Perceptron(torch.ones(2, 1), W[0]), W.T).tolist() == [[3.0]]

@@ -63,7 +63,7 @@ def test_the_ends_of_an_interval_are_inside_but_where_one_is_left_out() -> None:
     positive(number=1e-300)
 
     assert pair(0, padding=0) == (0, 0)
-    assert pair(1, stride=(1, np.int64(3))) == (1, 3)
+    assert pair(1, stride=(1, 3)) == (1, 3)
 
 
 @pytest.mark.parametrize("check", REAL)

@@ -53,7 +53,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, float]]] = {
     "SGD with momentum": ("SGD", {"momentum": 0.9}),
     "Adam": ("Adam", {}),
 }
-SIZES = {
+SIZES: dict[str, list[tuple[int, ...]]] = {
     "a million parameters": [(1000, 1000)],
     "160 arrays of at most 256 parameters": 80 * [(16, 16), (16,)],
 }

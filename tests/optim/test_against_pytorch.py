@@ -469,7 +469,7 @@ def test_a_compiled_step_makes_as_many_graphs_as_pytorch_s(
         for _ in range(5):
             for parameter in theta:
                 parameter.grad = torch.cos(parameter.detach())
-            step()
+            step()  # type: ignore[no-untyped-call]
         counts.append(len(graphs))
         ends.append(theta)
 
