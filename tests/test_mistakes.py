@@ -21,7 +21,9 @@ import numpy as np
 import pytest
 import torch
 
-from dlnotes.exercises import Exercise, Mistake, _call, _equal, _parts, every
+from dlnotes.exercises import Exercise, Mistake, every
+from dlnotes.exercises.results import equal, parts
+from dlnotes.exercises.running import call as call_answer
 
 pytestmark = [
     pytest.mark.mistakes,
@@ -56,7 +58,7 @@ def test_the_tests_of_the_section_notice(
 ) -> None:
     exercise, mistake = planted
 
-    code = planting(exercise, mistake.answer, tmp_path / "log")
+    code = planting(exercise, mistake.wrong, tmp_path / "log")
 
     log = (tmp_path / "log").read_text(encoding="utf-8")
     assert code == pytest.ExitCode.TESTS_FAILED, (
@@ -130,8 +132,8 @@ def stand_in(
         with patch.object(section, function, solution), np.errstate(all="ignore"):
             wanted = solution(*args, **kwargs)
             try:
-                got = _call(answer, arrays)
-                if _equal(_parts(got), _parts(mapped(as_numpy, wanted))):
+                got = call_answer(answer, arrays)
+                if equal(parts(got), parts(mapped(as_numpy, wanted))):
                     return wanted
                 return mapped(typed, wanted, got)
             except Exception as error:  # whatever the answer may raise

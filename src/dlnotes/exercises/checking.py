@@ -73,7 +73,8 @@ def check(exercise: Exercise | str, answer: Answer, count: int = TRIALS) -> Feed
     message = _recognized(exercise, cases, given, wanted)
     if not message:
         said = wording.difference(given[k], wanted[k], answer, exercise.signature)
-        message = f"{said}\n{exercise.hint}".strip()
+        hint = "" if given[k].error or given[k].misfit else exercise.hint
+        message = f"{said}\n{hint}".strip()
     return Feedback(right=False, message=message, case=wording.described(cases[k]))
 
 

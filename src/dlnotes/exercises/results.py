@@ -9,7 +9,7 @@ import numpy as np
 Parts = Sequence[tuple[str, Any]]
 
 # What rounding may change, as a share of a number and of the largest one beside it.
-DOUBLE, SINGLE = (1e-9, 2e-14), (1e-5, 1e-6)
+DOUBLE, SINGLE = (1e-9, 2e-14), (1e-5, 1e-5)
 
 
 class MisfitError(TypeError):

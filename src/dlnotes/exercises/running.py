@@ -126,13 +126,12 @@ def _ways(
         taken = signature(function).parameters.values()
     except (TypeError, ValueError):
         return []
-    named = {
-        each.name: given[each.name]
-        for each in taken
-        if each.kind is Parameter.KEYWORD_ONLY and each.name in given
-    }
-    rest = [value for name, value in given.items() if name not in named]
-    return [([], dict(given)), (rest, named)]
+    named = {each.name for each in taken if each.kind is Parameter.KEYWORD_ONLY}
+    rest = [name for name in given if name not in named]
+    kinds = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
+    places = rest[: sum(each.kind in kinds for each in taken)]
+    by_name = {name: given[name] for name in given if name not in places}
+    return [([], dict(given)), ([given[name] for name in places], by_name)]
 
 
 def alike(one: Outcome, other: Outcome) -> bool:
