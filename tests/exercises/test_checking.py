@@ -73,7 +73,10 @@ def in_place(x: Array) -> Array:
         (lambda x, y: x + y, "It cannot be called as `double(x)`: "),
         (lambda: 2, "It cannot be called as `double(x)`: <lambda>() takes 0"),
         (lambda _: sys.exit(0), "It ends the program in line"),
-        (lambda x: 2 * x.astype(np.float32).astype(float), "about seven digits only"),
+        (
+            lambda x: 2 * x.astype(np.float32).astype(float),
+            "About seven digits are right",
+        ),
         (lambda x: np.where(x > 0, np.inf, 2 * x), "inf instead of"),
     ],
 )
@@ -131,7 +134,7 @@ def test_feedback_prints_as_words() -> None:
 @pytest.mark.parametrize("error", [1e-5, 1e-7, 3e-9])
 def test_two_different_numbers_are_never_printed_the_same(error: float) -> None:
     def off(x: Array) -> Array:
-        return 2 * x + error * np.abs(x).max() * [[0, 0, 1], [0, 0, 0]]
+        return 2 * x + error * np.abs(x).max() * np.eye(2, 3)
 
     message = check(DOUBLE, off).message
 
@@ -222,8 +225,8 @@ def field(k: Any, s: Any) -> Any:
 def convolved(
     images: Array, kernel: Array, bias: Array, *, stride: int, padding: int
 ) -> Any:
-    given = (torch.tensor(each) for each in (images, kernel, bias))
-    return torch.nn.functional.conv2d(*given, stride=stride, padding=padding)
+    X, W, b = (torch.tensor(each) for each in (images, kernel, bias))
+    return torch.nn.functional.conv2d(X, W, b, stride=stride, padding=padding)
 
 
 def cross_entropy(logits: Array, labels: Array) -> Any:

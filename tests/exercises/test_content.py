@@ -125,5 +125,7 @@ def test_defects_names_a_solution_that_is_called_wrong_or_warns() -> None:
     assert not [each for each in defects(loud) if "its own solution" in each]
     with pytest.raises(ValueError, match="the solution of odd fails: KeyError"):
         next(
-            defects(Exercise("odd", "a", "Do.", {}.__getitem__, lambda _: {"x": 1}, ()))
+            defects(
+                Exercise("odd", "a", "Do.", lambda x: {}[x], lambda _: {"x": 1}, ())
+            )
         )

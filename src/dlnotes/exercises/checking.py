@@ -46,6 +46,7 @@ def check(exercise: Exercise | str, answer: Answer, count: int = TRIALS) -> Feed
 
     Examples
     --------
+    >>> from dlnotes.exercises import Exercise, Mistake
     >>> double = Exercise(
     ...     name="double",
     ...     section="arithmetic",
@@ -108,6 +109,8 @@ def _recognized(
     wanted: Sequence[Outcome],
 ) -> str:
     """Name the mistake, or the two mistakes, that an answer made; '' if unknown."""
+    if all(each.error for each in given):
+        return ""
     tried = list(zip(cases, given, wanted, strict=True))
     for mistake in exercise.mistakes:
         if all(_agrees(mistake.wrong, *trial) for trial in tried):

@@ -73,5 +73,5 @@ def single(case: dict[str, Any]) -> dict[str, Any]:
 
 def _single(_path: str, value: Any) -> Any:
     """Return an array of real numbers in single precision."""
-    real = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    real = isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f"
     return value.astype(np.float32) if real else value

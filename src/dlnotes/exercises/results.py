@@ -209,7 +209,9 @@ def _matched(got: Any, wanted: Any, path: str) -> Iterator[tuple[str, Any, Any]]
             yield at, got[name], each
         elif hasattr(got, name) and not isinstance(got, type):
             yield at, getattr(got, name), each
-        elif each is not None:
+        elif each is None:
+            yield at, None, None
+        else:
             raise _misfit(got, wanted, path)
 
 

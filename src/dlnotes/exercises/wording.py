@@ -165,7 +165,8 @@ def _how(got: Any, right: Any) -> str:
     wrong = ~near(got, right)
     rounded = np.isclose(got, right, rtol=1e-6, atol=0) & np.isfinite(right)
     if rounded[wrong].all():
-        return f"is right to about seven digits only: {_first(got, right, wrong)}"
+        first = _first(got, right, wrong)
+        return f"{first} About seven digits are right, as in single precision."
     with np.errstate(all="ignore"):
         ratio = got[right != 0] / right[right != 0]
         multiple = ratio.size and close(got, ratio.flat[0] * right)

@@ -18,8 +18,9 @@ def _running(rng: np.random.Generator, *, amsgrad: bool = False) -> dict[str, An
     theta, gradient = reals(rng, *size), reals(rng, *size)
     scale = np.abs(gradient).max() * (t > 0)
     v = scale**2 * np.where(rng.random(size) < 0.1, 0.0, rng.uniform(0.1, 2, size))
-    largest = np.maximum(v, scale**2 * rng.uniform(0, 3, size)) if amsgrad else None
-    state = State(m=scale * rng.normal(size=size), v=v, t=t, v_max=largest)
+    larger = np.asarray(np.maximum(v, scale**2 * rng.uniform(0, 3, size)))
+    m = np.asarray(scale * rng.normal(size=size))
+    state = State(m=m, v=np.asarray(v), t=t, v_max=larger if amsgrad else None)
     case = {
         "theta": theta,
         "gradient": gradient,
