@@ -12,9 +12,8 @@ from dlnotes.exercises.exercise import Answer, Case, Exercise, Feedback
 from dlnotes.exercises.results import is_single, parts
 from dlnotes.exercises.running import TRIALS, Outcome, alike, run, trials
 
-PARTLY = (
-    0.25  # of the wrong results, for a mistake to be named that is not the only one
-)
+# The least share of the wrong results that a mistake must explain to be named.
+PARTLY = 0.25
 IN_SINGLE = (
     "Right, but in single precision (float32), where the inputs are in double: only "
     "about seven digits agree."
