@@ -7,50 +7,12 @@ import pytest
 from dlnotes.claims import Experiment, ledger
 from dlnotes.command import main
 
-EXERCISE = "write-neurons-perceptron-rule-update"
 CLAIM = "claim-perceptron-converges"
-
-
-def answer(tmp_path: Path, text: str) -> list[str]:
-    file = tmp_path / "answer.py"
-    file.write_text(text, encoding="utf-8")
-    return ["check", EXERCISE, str(file)]
-
-
-def test_the_section_itself_is_a_right_answer(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = "from dlnotes.neurons.perceptron_rule import update"
-
-    assert main(answer(tmp_path, text)) == 0
-    assert "Right." in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("x = 1", "defines no function update"),
-        ("update = 3", "defines no function update"),
-        ("1 / 0", "cannot be run: ZeroDivisionError"),
-        ("def update(", "cannot be run: SyntaxError"),
-    ],
-)
-def test_a_file_without_an_answer_is_said_to_be_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, says: str
-) -> None:
-    assert main(answer(tmp_path, text)) == 2
-    assert says in capsys.readouterr().out
-
-
-def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", EXERCISE, "nowhere.py"]) == 2
-    assert "nowhere.py cannot be run: FileNotFoundError" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["check", "write-neurons-perceptron-updat", "x"], f"try {EXERCISE}"),
         (["claims", "run", "claim-perceptron-converge"], f"try {CLAIM}"),
         (["claims", "run", CLAIM, "--seeds", "1"], "a spread needs 2 seeds or more"),
         (["claims", "run", CLAIM, "--seeds", "few"], "2 seeds or more, got few"),

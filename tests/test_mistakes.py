@@ -28,10 +28,9 @@ import pytest
 import torch
 from hypothesis import Phase, settings
 
-from dlnotes.exercises import _call as call_by_name
-from dlnotes.exercises import _equal as equal
-from dlnotes.exercises import _parts as parts
 from dlnotes.exercises import every
+from dlnotes.exercises.results import equal, parts
+from dlnotes.exercises.running import call as call_by_name
 
 pytestmark = [
     pytest.mark.mistakes,
@@ -134,7 +133,7 @@ def plantings(section: str) -> list[Planting]:
                 replace(
                     plant,
                     name=f"{exercise.name}: {mistake.message.partition('.')[0]}",
-                    answer=mistake.answer,
+                    answer=mistake.wrong,
                     expected=pytest.ExitCode.TESTS_FAILED,
                 )
                 for mistake in exercise.mistakes

@@ -1,0 +1,145 @@
+"""Try an answer, and name the mistake that it makes."""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+
+from dlnotes.exercises import wording
+from dlnotes.exercises.catalog import named
+from dlnotes.exercises.exercise import Answer, Case, Exercise, Feedback
+from dlnotes.exercises.results import is_single, parts
+from dlnotes.exercises.running import TRIALS, Outcome, alike, run, trials
+
+# The least share of the wrong results that a mistake must explain to be named.
+PARTLY = 0.25
+IN_SINGLE = (
+    "Right, but in single precision (float32), where the inputs are in double: only "
+    "about seven digits agree."
+)
+
+
+def check(exercise: Exercise | str, answer: Answer, count: int = TRIALS) -> Feedback:
+    """Try an answer on random inputs and say what is wrong with it, if anything.
+
+    Parameters
+    ----------
+    exercise
+        An exercise, or its name.
+    answer
+        A function that does what the exercise asks for.  Its parameters may have other
+        names; what it returns may be of another library.
+    count
+        How many inputs to try.
+
+    Returns
+    -------
+    Feedback
+        Whether the answer is right, and what to tell its author.
+
+    Raises
+    ------
+    ValueError
+        If there is no exercise of that name.
+
+    Examples
+    --------
+    >>> from dlnotes.exercises import Exercise, Mistake
+    >>> double = Exercise(
+    ...     name="double",
+    ...     section="arithmetic",
+    ...     task="Double every number.",
+    ...     solution=lambda x: 2 * x,
+    ...     inputs=lambda rng: {"x": rng.integers(1, 9, size=2)},
+    ...     mistakes=(Mistake(lambda x: x**2, "That is the square."),),
+    ... )
+    >>> check(double, lambda x: x + x)
+    Right.
+    >>> check(double, lambda x: x * x)
+    That is the square.
+    Seen for x = [7, 6].
+    >>> check(double, lambda x: x).message
+    'Its result is 0.5 times what it should be.'
+    """
+    if isinstance(exercise, str):
+        exercise = named(exercise)
+    cases, wanted = trials(exercise, count)
+    given = [run(answer, c, w) for c, w in zip(cases, wanted, strict=True)]
+    wrong = [k for k in range(count) if not alike(given[k], wanted[k])]
+    if not wrong:
+        return Feedback(right=True, message=_remarks(cases, given, wanted))
+    k = min(wrong, key=lambda k: (_single(cases[k]), _size(cases[k])))
+    message = _recognized(exercise, cases, given, wanted)
+    if not message:
+        said = wording.difference(given[k], wanted[k], answer, exercise.signature)
+        hint = "" if given[k].error or given[k].misfit else exercise.hint
+        message = f"{said}\n{hint}".strip()
+    return Feedback(right=False, message=message, case=wording.described(cases[k]))
+
+
+def _remarks(
+    cases: Sequence[Case], given: Sequence[Outcome], wanted: Sequence[Outcome]
+) -> str:
+    """Say that an answer is right, and what else there is to say."""
+    for case, outcome in zip(cases, given, strict=True):
+        if any(is_single(value) for _, value in outcome.parts) and not _single(case):
+            return IN_SINGLE
+    noise = set().union(
+        *(g.warned - w.warned for g, w in zip(given, wanted, strict=True))
+    )
+    return f"Right, though it warns: {min(noise)}." if noise else "Right."
+
+
+def _single(case: Case) -> bool:
+    """Tell whether an input is in single precision."""
+    return any(is_single(value) for _, value in parts(case))
+
+
+def _size(case: Case) -> int:
+    """Count the numbers of an input."""
+    return sum(np.size(value) for _, value in parts(case))
+
+
+def _recognized(
+    exercise: Exercise,
+    cases: Sequence[Case],
+    given: Sequence[Outcome],
+    wanted: Sequence[Outcome],
+) -> str:
+    """Name the mistake, or the two mistakes, that an answer made; '' if unknown."""
+    if all(each.error for each in given):
+        return ""
+    tried = list(zip(cases, given, wanted, strict=True))
+    for mistake in exercise.mistakes:
+        if all(_agrees(mistake.wrong, *trial) for trial in tried):
+            return mistake.message
+    for one, two in combinations(exercise.mistakes, 2):
+        both = _both(one.wrong, two.wrong)
+        if both and all(_agrees(both, *trial) for trial in tried):
+            return f"Two things. {one.message} {two.message}"
+    wrong = [trial for trial in tried if not alike(trial[1], trial[2])]
+    shares = [
+        sum(_agrees(mistake.wrong, *trial) for trial in wrong) / len(wrong)
+        for mistake in exercise.mistakes
+    ]
+    if not shares or max(shares) < PARTLY:
+        return ""
+    likely = exercise.mistakes[shares.index(max(shares))]
+    return f"{likely.message} And that is not all."
+
+
+def _agrees(mistake: Answer, case: Case, given: Outcome, wanted: Outcome) -> bool:
+    """Tell whether an answer did what a mistake does."""
+    return alike(given, run(mistake, case, wanted))
+
+
+def _both(one: Answer, two: Answer) -> Answer | None:
+    """Make two mistakes at once, where both are settings of one function."""
+    if not (
+        isinstance(one, partial) and isinstance(two, partial) and one.func is two.func
+    ):
+        return None
+    if one.args or two.args or one.keywords.keys() & two.keywords.keys():
+        return None
+    return partial(one.func, **one.keywords, **two.keywords)

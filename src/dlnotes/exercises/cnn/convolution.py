@@ -1,0 +1,297 @@
+"""Convolution: what to write, and the mistakes made there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dlnotes.cnn.convolution import conv2d, conv2d_backward, receptive_field
+from dlnotes.exercises.drawing import either, reals, whole
+from dlnotes.exercises.exercise import Answer, Exercise, Mistake
+
+
+def _images(rng: np.random.Generator) -> dict[str, Any]:
+    """Draw images and filters, a stride and a padding, with and without a rest."""
+    batch, channels, filters = (whole(rng, 1, 3) for _ in range(3))
+    kernel, padding = (whole(rng, 1, 3), whole(rng, 1, 3)), whole(rng, 0, 2)
+    size = (max(1, side - 2 * padding) + whole(rng, 0, 4) for side in kernel)
+    case = {
+        "X": reals(rng, batch, channels, *size),
+        "W": reals(rng, filters, channels, *kernel),
+        "b": reals(rng, filters),
+        "stride": whole(rng, 1, 3),
+        "padding": padding,
+    }
+    return either(rng, case)
+
+
+def _sent_back(rng: np.random.Generator) -> dict[str, Any]:
+    """Draw images, filters, and the gradient of the loss at the layer's output."""
+    case = _images(rng)
+    b = case.pop("b")
+    upstream = conv2d(**case, b=b)
+    return {**case, "upstream": reals(rng, *upstream.shape).astype(b.dtype)}
+
+
+def _framed(X: Any, before: int, behind: int, **how: Any) -> Any:
+    """Put pixels around an image."""
+    return np.pad(X, ((0, 0), (0, 0), (before, behind), (before, behind)), **how)
+
+
+def _unit_stride(
+    X: Any, W: Any, b: Any = None, *, stride: Any = 1, **settings: Any
+) -> Any:
+    """Give as many outputs as wanted, from neighboring places."""
+    rows, columns = conv2d(X, W, b, stride=stride, **settings).shape[2:]
+    return conv2d(X, W, b, **settings)[:, :, :rows, :columns]
+
+
+def _rounded_up(
+    X: Any, W: Any, b: Any = None, *, stride: int = 1, padding: int = 0
+) -> Any:
+    """Add places where a filter sticks out, with zeros below it."""
+    X = _framed(X, padding, padding)
+    rests = (-(X.shape[k] - W.shape[k]) % stride for k in (2, 3))
+    X = np.pad(X, [(0, 0), (0, 0), *((0, rest) for rest in rests)])
+    return conv2d(X, W, b, stride=stride)
+
+
+FORWARD = Exercise(
+    name="write-cnn-convolution-forward",
+    section="cnn.convolution",
+    task="Write `conv2d(X, W, b, *, stride, padding)`, the layer called convolution in "
+    "deep learning, for images `X` (batch, channels, height, width), filters `W` "
+    "(filters, channels, filter height, filter width) and biases `b` (filters,), with "
+    "padding zeros on every side and the same stride both ways; the filter only takes "
+    "places where it fits. Return an array (batch, filters, rows, columns).",
+    hint="Test a filter that is zero but for a 1 in its upper left corner.",
+    solution=conv2d,
+    inputs=_images,
+    mistakes=(
+        Mistake(
+            lambda X, W, b=None, **settings: conv2d(
+                X, W[:, :, ::-1, ::-1], b, **settings
+            ),
+            "You flip the filter. That is the convolution of mathematics and of "
+            "scipy's convolve2d; deep-learning layers slide the filter as it is "
+            "(cross-correlation).",
+            "scipy convolve2d genera valores incorrectos, "
+            "https://techfeed.net/es/428607/",
+        ),
+        Mistake(
+            _unit_stride,
+            "You compute the right number of outputs but step by one pixel between "
+            "them. The position in the image is the output's index times the stride.",
+            "Fix stride in 1D and 2D convolution example, "
+            "https://github.com/rasbt/machine-learning-book/pull/168",
+        ),
+        Mistake(
+            lambda X, W, b, **settings: conv2d(X, W, X.shape[1] * b, **settings),
+            "You add the bias once for every channel. A filter has one bias, added "
+            "after the sum over its channels.",
+        ),
+        Mistake(
+            lambda X, W, b=None, **settings: conv2d(
+                X, np.broadcast_to(W[:, :1], W.shape), b, **settings
+            ),
+            "You use the filter's first channel for all channels of the image. A "
+            "filter has its own weights for each of them.",
+        ),
+        Mistake(
+            lambda X, W, b=None, *, stride=1, padding=0: conv2d(
+                _framed(X, 0, 2 * padding), W, b, stride=stride
+            ),
+            "You put all zeros below and to the right. The padding goes on every side, "
+            "so the first window starts outside the image.",
+        ),
+        Mistake(
+            lambda X, W, b=None, *, stride=1, padding=0: conv2d(
+                _framed(X, padding, padding, mode="edge"), W, b, stride=stride
+            ),
+            "You pad by repeating the border pixels. Asked are zeros.",
+        ),
+        Mistake(
+            lambda X, W, b=None, *, stride=1, **_: conv2d(
+                X, W, b, stride=stride, padding=(W.shape[2] // 2, W.shape[3] // 2)
+            ),
+            "You choose the padding by the size of the filter. It is an argument, and "
+            "may be zero or larger.",
+        ),
+        Mistake(
+            _rounded_up,
+            "You let the filter take a last place where it sticks out of the padded "
+            "image. Where the stride leaves a rest, the number of places is rounded "
+            "down.",
+        ),
+    ),
+)
+
+
+def _overwritten(
+    X: Any, W: Any, upstream: Any, *, stride: int = 1, padding: int = 0
+) -> Any:
+    """Let a window's part of the gradient replace what other windows sent."""
+    _, dW, db = conv2d_backward(X, W, upstream, stride=stride, padding=padding)
+    padded = np.zeros_like(_framed(X, padding, padding))
+    sent = np.einsum("nkij,kcuv->nijcuv", upstream, W)
+    for i, j in np.ndindex(upstream.shape[2:]):
+        y, x = i * stride, j * stride
+        padded[:, :, y : y + W.shape[2], x : x + W.shape[3]] = sent[:, i, j]
+    rows, columns = (slice(padding, padding + input_size) for input_size in X.shape[2:])
+    return padded[:, :, rows, columns], dW, db
+
+
+def _uncropped(
+    X: Any, W: Any, upstream: Any, *, stride: int = 1, padding: int = 0
+) -> Any:
+    """Return the gradient of the image with its frame."""
+    framed = _framed(X, padding, padding)
+    return conv2d_backward(framed, W, upstream, stride=stride)
+
+
+def _cropped_to_nothing(
+    X: Any, W: Any, upstream: Any, *, stride: int = 1, padding: int = 0
+) -> Any:
+    """Cut the frame off by a slice that ends at minus the padding."""
+    dX, dW, db = _uncropped(X, W, upstream, stride=stride, padding=padding)
+    return dX[:, :, padding:-padding, padding:-padding], dW, db
+
+
+def _flipped_back(X: Any, W: Any, upstream: Any, **settings: Any) -> Any:
+    """Use the filter upside down for the gradient of the image."""
+    _, dW, db = conv2d_backward(X, W, upstream, **settings)
+    return conv2d_backward(X, W[:, :, ::-1, ::-1], upstream, **settings)[0], dW, db
+
+
+def _unit_stride_back(
+    X: Any, W: Any, upstream: Any, *, stride: int = 1, padding: int = 0
+) -> Any:
+    """Take the gradient for that of neighboring places."""
+    assert stride > 0
+    spread = np.zeros_like(conv2d(X, W, padding=padding))
+    spread[:, :, : upstream.shape[2], : upstream.shape[3]] = upstream
+    return conv2d_backward(X, W, spread, padding=padding)
+
+
+def _bias_mean(X: Any, W: Any, upstream: Any, **settings: Any) -> Any:
+    """Average over the places where the sum belongs."""
+    dX, dW, _ = conv2d_backward(X, W, upstream, **settings)
+    return dX, dW, upstream.mean(axis=(2, 3)).sum(axis=0)
+
+
+def _batch_mean(X: Any, W: Any, upstream: Any, **settings: Any) -> Any:
+    """Average over the images where the sum belongs."""
+    dX, dW, db = conv2d_backward(X, W, upstream, **settings)
+    return dX, dW / len(X), db / len(X)
+
+
+BACKWARD = Exercise(
+    name="write-cnn-convolution-backward",
+    section="cnn.convolution",
+    task="Write `conv2d_backward(X, W, upstream, *, stride, padding)`, where "
+    "`upstream` (batch, filters, rows, columns) is the gradient of the loss with "
+    "respect to the output of the convolutional layer (cross-correlation, zero "
+    "padding on every side) with filters `W` on images `X`. Return the gradients with "
+    "respect to `X`, `W` and the bias (filters,), as a tuple.",
+    hint="Wherever the forward pass uses one number several times, the backward pass "
+    "adds.",
+    solution=conv2d_backward,
+    inputs=_sent_back,
+    mistakes=(
+        Mistake(
+            _overwritten,
+            "In the gradient of X you overwrite where windows overlap. A pixel that "
+            "several windows read gets the sum of what they send back.",
+            "confused about the 'col2im' ?, "
+            "https://github.com/hguomin/deep-learning-from-scratch/issues/2",
+        ),
+        Mistake(
+            _uncropped,
+            "Your gradient of X still has the padding around it. The zeros are no "
+            "input; cut them off.",
+        ),
+        Mistake(
+            _cropped_to_nothing,
+            "Without padding your gradient of X is empty: a slice from padding to "
+            "minus padding is one from 0 to 0. Count its end from the front.",
+        ),
+        Mistake(
+            _flipped_back,
+            "You flip the filter although you already spread each output's gradient "
+            "over the window it read. The flip belongs to the other way of writing it, "
+            "as a convolution of the upstream gradient.",
+        ),
+        Mistake(
+            _unit_stride_back,
+            "You forget the stride on the way back: an output's window starts at its "
+            "index times the stride, as in the forward pass.",
+            "bug fix, https://github.com/Kulbear/deep-learning-coursera/pull/34",
+        ),
+        Mistake(
+            _bias_mean,
+            "You average the gradient of the bias over the positions. The bias is "
+            "added at each of them, so their gradients are summed.",
+        ),
+        Mistake(
+            _batch_mean,
+            "You divide the gradients of W and the bias by the batch size. If the loss "
+            "is a mean, that division is in the upstream gradient already.",
+        ),
+    ),
+)
+
+
+def _stack(rng: np.random.Generator) -> dict[str, Any]:
+    """Draw the filter sizes and the strides of a few layers."""
+    layers = whole(rng, 1, 5)
+    sizes, strides = rng.integers(1, 6, layers), rng.integers(1, 4, layers)
+    return {"sizes": sizes.tolist(), "strides": strides.tolist()}
+
+
+def _reach(spread: Callable[[Any], Any]) -> Answer:
+    """Add up the sides less one, each times a distance taken from the strides."""
+    return lambda sizes, strides: (
+        1 + np.cumsum((np.asarray(sizes) - 1) * spread(np.asarray(strides)))
+    ).tolist()
+
+
+FIELD = Exercise(
+    name="write-cnn-convolution-receptive-field",
+    section="cnn.convolution",
+    task="Write `receptive_field(sizes, strides)` for a stack of convolutional and "
+    "pooling layers with these filter sizes and strides, two lists with the first "
+    "layer first. Return for each layer how many pixels of the input image, along one "
+    "axis, one of its units depends on: a list of ints.",
+    hint="Neighboring pixels of a layer's input lie how far apart in the image?",
+    solution=receptive_field,
+    inputs=_stack,
+    mistakes=(
+        Mistake(
+            _reach(np.cumprod),
+            "You count a layer's own stride. It spreads the units of the next layer "
+            "apart, not the pixels this layer reads: only earlier strides count.",
+        ),
+        Mistake(
+            _reach(np.ones_like),
+            "You leave the strides out. After a stride of 2 neighboring units lie two "
+            "pixels apart, so later filters reach twice as far.",
+        ),
+        Mistake(
+            lambda sizes, **_: list(sizes),
+            "You return the filter sizes. They are receptive fields only in the first "
+            "layer; deeper units see more of the image.",
+        ),
+        Mistake(
+            _reach(lambda strides: np.concatenate([[1], strides[:-1]])),
+            "You use the stride of the layer just before. The strides of all earlier "
+            "layers multiply.",
+        ),
+        Mistake(
+            lambda sizes, **_: np.cumprod(sizes).tolist(),
+            "You multiply the filter sizes. Windows overlap; a layer adds its size "
+            "less one, times the distance of what it reads.",
+        ),
+    ),
+)
+
+EXERCISES = (FORWARD, BACKWARD, FIELD)

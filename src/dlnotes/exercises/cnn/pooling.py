@@ -1,0 +1,180 @@
+"""Pooling: what to write, and the mistakes made there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dlnotes.cnn.convolution import fold, unfold
+from dlnotes.cnn.pooling import max_pool2d, max_pool2d_backward
+from dlnotes.exercises.drawing import either, reals, whole
+from dlnotes.exercises.exercise import Answer, Exercise, Mistake
+
+
+def _windows(rng: np.random.Generator, *, padding: bool) -> dict[str, Any]:
+    """Draw images, most pixels negative, and windows with and without overlap."""
+    batch, channels, kernel_size = whole(rng, 1, 3), whole(rng, 1, 3), whole(rng, 1, 4)
+    margin = whole(rng, 0, kernel_size // 2) if padding else 0
+    least = max(1, kernel_size - 2 * margin)
+    X = reals(rng, batch, channels, least + whole(rng, 0, 4), least + whole(rng, 0, 4))
+    case = {
+        "X": X - np.abs(X).max() * (rng.random() < 0.5),
+        "kernel_size": kernel_size,
+        "stride": whole(rng, 1, 4),
+    }
+    return either(rng, {**case, "padding": margin} if padding else case)
+
+
+def _with_ties(rng: np.random.Generator) -> dict[str, Any]:
+    """Draw images of few values, and the gradient of the loss at the layer's output."""
+    case = _windows(rng, padding=False)
+    X = case["X"]
+    few = np.round(2 * X / (np.abs(X).max() or 1)) * np.abs(X).max()
+    case["X"] = few.astype(X.dtype)
+    upstream = reals(rng, *max_pool2d(**case).shape)
+    return {**case, "upstream": upstream.astype(X.dtype)}
+
+
+def _zero_framed(pooled: Callable[[Any], Any]) -> Answer:
+    """Pool windows that read zeros outside the image."""
+    return lambda X, kernel_size, *, stride=None, padding=0: pooled(
+        unfold(X, kernel_size, stride=stride or kernel_size, padding=padding)
+    )
+
+
+def _largest_size(seen: Any) -> Any:
+    """Pick the number farthest from zero."""
+    farthest = np.argmax(np.abs(seen), axis=0)[None]
+    return np.take_along_axis(seen, farthest, axis=0)[0]
+
+
+POOL = Exercise(
+    name="write-cnn-pooling-max-pool2d",
+    section="cnn.pooling",
+    task="Write `max_pool2d(X, kernel_size, *, stride, padding)`: max pooling of `X` "
+    "(batch, channels, height, width) with square windows. With padding, windows may "
+    "start outside the image, but only real pixels compete; windows that do not fit "
+    "at the far end are left out. Return an array (batch, channels, rows, columns).",
+    hint="Try an image whose pixels are all negative.",
+    solution=max_pool2d,
+    inputs=lambda rng: _windows(rng, padding=True),
+    mistakes=(
+        Mistake(
+            _zero_framed(lambda seen: seen.max(axis=0)),
+            "You pad with zeros, which beat negative pixels at the border. What is "
+            "outside must lose against every pixel.",
+            "MaxPool layer does not correctly implement padding., "
+            "https://github.com/pytorch/pytorch/issues/41294",
+        ),
+        Mistake(
+            lambda X, kernel_size, *, padding=0, **_: max_pool2d(
+                X, kernel_size, padding=padding
+            ),
+            "You move by the window's own size. Here the stride is given, and windows "
+            "may overlap.",
+        ),
+        Mistake(
+            lambda X, kernel_size, **settings: max_pool2d(
+                X, kernel_size, **settings
+            ).max(axis=1, keepdims=True),
+            "You take the maximum over the channels too. Pooling works on each channel "
+            "by itself.",
+        ),
+        Mistake(
+            lambda X, kernel_size, *, stride=None, **_: max_pool2d(
+                X, kernel_size, stride=stride, padding=kernel_size // 2
+            ),
+            "You choose the padding by the size of the window. It is an argument, and "
+            "may be zero.",
+        ),
+        Mistake(
+            _zero_framed(_largest_size),
+            "You pick the pixel of the largest size, whatever its sign. The maximum of "
+            "-3 and 1 is 1.",
+        ),
+        Mistake(
+            _zero_framed(lambda seen: seen.mean(axis=0)),
+            "That is average pooling.",
+        ),
+    ),
+)
+
+
+def _shared(share: Callable[[Any], Any]) -> Answer:
+    """Send each window's gradient to its pixels in some shares."""
+
+    def answer(X: Any, upstream: Any, kernel_size: Any, *, stride: Any = None) -> Any:
+        step = stride or kernel_size
+        sent = share(unfold(X, kernel_size, stride=step)) * upstream
+        return fold(sent, X.shape[2:], kernel_size, stride=step)
+
+    return answer
+
+
+def _ties(seen: Any) -> Any:
+    return (seen == seen.max(axis=0)).astype(float)
+
+
+def _last(seen: Any) -> Any:
+    """Take the last one of the largest."""
+    last = len(seen) - 1 - np.argmax(seen[::-1], axis=0)
+    return (np.arange(len(seen)).reshape(-1, 1, 1, 1, 1) == last).astype(float)
+
+
+def _pool_overwritten(
+    X: Any, upstream: Any, kernel_size: int, *, stride: int | None = None
+) -> Any:
+    """Let the gradient of a window replace what others sent to the pixel."""
+    gradient, step = np.zeros_like(X), stride or kernel_size
+    for n, c, i, j in np.ndindex(upstream.shape):
+        y, x = i * step, j * step
+        window = X[n, c, y : y + kernel_size, x : x + kernel_size]
+        u, v = np.unravel_index(np.argmax(window), window.shape)
+        gradient[n, c, y + u, x + v] = upstream[n, c, i, j]
+    return gradient
+
+
+POOL_BACKWARD = Exercise(
+    name="write-cnn-pooling-max-pool2d-backward",
+    section="cnn.pooling",
+    task="Write `max_pool2d_backward(X, upstream, kernel_size, *, stride)` for max "
+    "pooling of `X` (batch, channels, height, width) without padding, where "
+    "`upstream` (batch, channels, rows, columns) is the gradient of the loss with "
+    "respect to its output. If several pixels of a window are largest, the first one, "
+    "row by row, counts as the maximum (as in PyTorch). Return the gradient with "
+    "respect to `X`.",
+    hint="The gradients that you hand back must sum to the sum of `upstream`.",
+    solution=max_pool2d_backward,
+    inputs=_with_ties,
+    mistakes=(
+        Mistake(
+            _pool_overwritten,
+            "You overwrite where windows overlap. A pixel that wins several windows "
+            "gets the sum of their gradients.",
+            "FIX two bugs in the DeepLIFT max-pool rule, "
+            "https://github.com/jmschrei/tangermeme/pull/95",
+        ),
+        Mistake(
+            _shared(_ties),
+            "Every pixel that equals the maximum gets the whole gradient, so ties "
+            "multiply it. One pixel counts as the maximum.",
+        ),
+        Mistake(
+            _shared(lambda seen: _ties(seen) / _ties(seen).sum(axis=0)),
+            "You share the gradient among equal maxima. That is a valid subgradient, "
+            "but here the first of them gets all of it.",
+        ),
+        Mistake(
+            _shared(_last),
+            "Among equal maxima you take the last. It is the first, row by row, that "
+            "counts.",
+        ),
+        Mistake(
+            _shared(lambda seen: np.full_like(seen, 1 / len(seen))),
+            "You spread the gradient evenly, as for average pooling. A pixel that was "
+            "not the maximum has no effect on the output and gets nothing.",
+        ),
+    ),
+)
+
+EXERCISES = (POOL, POOL_BACKWARD)

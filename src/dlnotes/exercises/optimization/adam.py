@@ -1,0 +1,221 @@
+"""Adam: what to write, and the mistakes made there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dlnotes.exercises.drawing import either, reals, shape, whole
+from dlnotes.exercises.exercise import Answer, Exercise, Mistake
+from dlnotes.optimization.adam import State, update
+
+Step = Callable[[Any, Any, int, float, float, float], Any]
+
+
+def _running(rng: np.random.Generator, *, amsgrad: bool = False) -> dict[str, Any]:
+    """Draw a run that is about to begin or has made a few steps."""
+    size, t = shape(rng), whole(rng, 0, 5)
+    theta, gradient = reals(rng, *size), reals(rng, *size)
+    scale = np.abs(gradient).max() * (t > 0)
+    v = scale**2 * np.where(rng.random(size) < 0.1, 0.0, rng.uniform(0.1, 2, size))
+    larger = np.asarray(np.maximum(v, scale**2 * rng.uniform(0, 3, size)))
+    m = np.asarray(scale * rng.normal(size=size))
+    state = State(m=m, v=np.asarray(v), t=t, v_max=larger if amsgrad else None)
+    case = {
+        "theta": theta,
+        "gradient": gradient,
+        "state": state,
+        "learning_rate": float(rng.uniform(0.01, 1)),
+        "beta1": float(rng.choice([0.0, 0.5, 0.9])),
+        "beta2": float(rng.choice([0.9, 0.99, 0.999])),
+        "epsilon": float(rng.choice([1e-8, 0.01, 0.1])),
+    }
+    return either(rng, case)
+
+
+def _means(
+    m: Any, v: Any, g: Any, beta1: float, beta2: float, *, raw: bool = True
+) -> tuple[Any, Any]:
+    m = beta1 * m + (1 - beta1) * g
+    return m, beta2 * v + (1 - beta2) * (g if raw else g - m) ** 2
+
+
+def _quotient(m: Any, v: Any, t: int, b1: float, b2: float, epsilon: float) -> Any:
+    return m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + epsilon)
+
+
+def _adam(step: Step, *, raw: bool = True, corrected: bool = False) -> Answer:
+    """Step otherwise, track the variance, or keep the means as they are corrected."""
+
+    def answer(
+        theta: Any, gradient: Any, state: Any, learning_rate: float, **constants: float
+    ) -> tuple[Any, Any]:
+        b1, b2, epsilon = (constants[name] for name in ("beta1", "beta2", "epsilon"))
+        m, v = _means(state.m, state.v, gradient, b1, b2, raw=raw)
+        t = state.t + 1
+        theta = theta - learning_rate * step(m, v, t, b1, b2, epsilon)
+        if corrected:
+            m, v = m / (1 - b1**t), v / (1 - b2**t)
+        return theta, State(m, v, t)
+
+    return answer
+
+
+ADAM = Exercise(
+    name="write-optimization-adam-update",
+    section="optimization.adam",
+    task="Write `update(theta, gradient, state, *, learning_rate, beta1, beta2, "
+    "epsilon)`, arrays of one shape: one step of Adam. `state` is a `State` with the "
+    "means `m` and `v` and the number `t` of steps made before this one. Return "
+    "`(theta, state)`, the new state as it is to be kept for the next step.",
+    hint="At the first step, with means of zero and a tiny epsilon, every parameter "
+    "moves by the rate.",
+    solution=update,
+    inputs=_running,
+    mistakes=(
+        Mistake(
+            _adam(lambda m, v, _t, _b1, _b2, epsilon: m / (np.sqrt(v) + epsilon)),
+            "You use the moments as they are. They start at zero and are too small at "
+            "first, the two unequally so: divide each by what is missing.",
+            "Missing bias correction in Adam variants, "
+            "https://github.com/oxiglade/mlx-rs/issues/301",
+        ),
+        Mistake(
+            _adam(lambda m, v, _t, *constants: _quotient(m, v, 1, *constants)),
+            "Your correction is the same at every step: the betas are not raised to "
+            "the power of the step. What is missing from the averages shrinks with "
+            "time, and so must it.",
+            "Adam optimizer bias correction formula, "
+            "https://github.com/eriklindernoren/ML-From-Scratch/issues/35",
+        ),
+        Mistake(
+            _adam(
+                lambda m, v, t, b1, b2, epsilon: (
+                    m / (1 - b1**t) / np.sqrt(v / (1 - b2**t) + epsilon)
+                )
+            ),
+            "You put epsilon inside the square root. Adam adds it to the root; inside, "
+            "1e-8 weighs as much as 1e-4 outside.",
+            "Match paper for Adam implementation and make epsilon use more consistent, "
+            "https://github.com/FluxML/Flux.jl/pull/448",
+        ),
+        Mistake(
+            _adam(_quotient, corrected=True),
+            "Your step is right, but you keep the corrected moments as the state. The "
+            "next step would correct them again: correct copies, and keep the "
+            "averages.",
+            "Inplace bias correction, https://github.com/frgfm/holocron/issues/1",
+        ),
+        Mistake(
+            _adam(lambda m, v, t, *constants: _quotient(m, v, t - 1, *constants)),
+            "You correct with the number of steps before this one. The averages "
+            "already contain the present gradient, so count it; at the first step you "
+            "would divide by zero.",
+            "Update Adam.java, https://github.com/deeplearning4j/nd4j/pull/1227",
+        ),
+        Mistake(
+            _adam(_quotient, raw=False),
+            "Your second moment is of distances from the mean. Adam keeps the raw "
+            "moment, of the gradients themselves: it is no variance, whatever some "
+            "texts call it.",
+        ),
+        Mistake(
+            _adam(
+                lambda m, v, t, b1, b2, epsilon: (
+                    np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + epsilon)
+                )
+            ),
+            "You fold the corrections into the learning rate, and epsilon is then "
+            "added to the uncorrected root: early on it acts too strongly. Correct the "
+            "moment first.",
+            "beta2_power is applied incorrectly in Adam optimizer, "
+            "https://github.com/tensorflow/tensorflow/issues/9047",
+        ),
+    ),
+)
+
+
+def _amsgrad(*, corrected: bool = False, decay: bool = False, keep: bool = True) -> Any:
+    """Compare corrected means, decay the largest mean, or do not keep it."""
+
+    def answer(
+        theta: Any, gradient: Any, state: Any, learning_rate: float, **constants: float
+    ) -> tuple[Any, Any]:
+        b1, b2, epsilon = (constants[name] for name in ("beta1", "beta2", "epsilon"))
+        m, v = _means(state.m, state.v, gradient, b1, b2)
+        t = state.t + 1
+        share = 1 - b2**t if corrected else 1.0
+        decayed = b2 * state.v_max + (1 - b2) * gradient**2 if decay else state.v_max
+        v_max = np.maximum(decayed, v / share)
+        step = _quotient(m, v_max * share, t, b1, b2, epsilon)
+        kept = v_max if keep else state.v_max
+        return theta - learning_rate * step, State(m, v, t, kept)
+
+    return answer
+
+
+def _forgetful(
+    theta: Any, gradient: Any, state: Any, *, learning_rate: float, **constants: float
+) -> tuple[Any, Any]:
+    """Take a step of Adam, and note the largest mean without using it."""
+    theta, new = update(
+        theta,
+        gradient,
+        State(state.m, state.v, state.t),
+        learning_rate=learning_rate,
+        **constants,
+    )
+    return theta, State(new.m, new.v, new.t, np.maximum(state.v_max, new.v))
+
+
+def _replacing(
+    theta: Any, gradient: Any, state: Any, *, learning_rate: float, **constants: float
+) -> tuple[Any, Any]:
+    """Take a step of AMSGrad, and go on from the largest mean."""
+    theta, new = update(
+        theta, gradient, state, learning_rate=learning_rate, **constants
+    )
+    return theta, State(new.m, new.v_max, new.t, new.v_max)
+
+
+AMSGRAD = Exercise(
+    name="write-optimization-adam-amsgrad",
+    section="optimization.adam",
+    task="Write `update(theta, gradient, state, *, learning_rate, beta1, beta2, "
+    "epsilon)`, arrays of one shape: one step of AMSGrad. `state` is a `State` with "
+    "the means `m` and `v`, the number `t` of steps made before this one, and `v_max`, "
+    "the largest `v` so far, element by element. Return `(theta, state)`, the new "
+    "state as it is to be kept.",
+    hint="Which of the two, `v` or `v_max`, goes on decaying?",
+    solution=update,
+    inputs=lambda rng: _running(rng, amsgrad=True),
+    mistakes=(
+        Mistake(
+            _forgetful,
+            "You keep the largest mean but divide by the latest: that is Adam.",
+        ),
+        Mistake(
+            _replacing,
+            "You put the largest mean in the place of the running one. That one must "
+            "go on by itself, or it can never fall and rise again.",
+        ),
+        Mistake(
+            _amsgrad(corrected=True),
+            "You compare means that have been corrected. Early means are corrected "
+            "most, so an early one would count as the largest for too long: compare "
+            "first, correct the largest then.",
+        ),
+        Mistake(
+            _amsgrad(decay=True),
+            "Your largest mean decays before it is compared. It must not forget: that "
+            "is all that AMSGrad is about.",
+        ),
+        Mistake(
+            _amsgrad(keep=False),
+            "Your step is right, but the state that you return still has the largest "
+            "mean of the step before.",
+        ),
+    ),
+)
+
+EXERCISES = (ADAM, AMSGRAD)

@@ -1,0 +1,140 @@
+"""Momentum: what to write, and the mistakes made there."""
+
+from typing import Any
+
+import numpy as np
+
+from dlnotes.exercises.drawing import either, reals, shape
+from dlnotes.exercises.exercise import Exercise, Mistake
+from dlnotes.optimization.momentum import nesterov_update, update
+
+
+def _moving(rng: np.random.Generator) -> dict[str, Any]:
+    """Draw parameters that move already."""
+    size = shape(rng)
+    case = {name: reals(rng, *size) for name in ("theta", "v", "gradient")}
+    rate, mu = float(rng.uniform(0.05, 1.5)), float(rng.choice([0.0, 0.5, 0.9, 0.99]))
+    return either(rng, {**case, "learning_rate": rate, "mu": mu})
+
+
+MOMENTUM = Exercise(
+    name="write-optimization-momentum-update",
+    section="optimization.momentum",
+    task="Write `update(theta, v, gradient, *, learning_rate, mu)`, arrays of one "
+    "shape: one step of gradient descent with momentum and no dampening. The velocity "
+    "accumulates gradients, and the learning rate multiplies the velocity. Return "
+    "`(theta, v)`.",
+    hint="After many equal gradients g the velocity must settle at g / (1 - mu).",
+    solution=update,
+    inputs=_moving,
+    mistakes=(
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * (mu * v + (1 - mu) * gradient),
+                mu * v + (1 - mu) * gradient,
+            ),
+            "You average the gradients, with weight 1 - mu on the new one. Momentum "
+            "sums them; with your average the steps are smaller by the factor 1 - mu.",
+            "SGD w/ momentum, https://github.com/HIPS/autograd/issues/289",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - (mu * v + learning_rate * gradient),
+                mu * v + learning_rate * gradient,
+            ),
+            "You keep the learning rate inside the velocity. That is the other common "
+            "convention; the two agree only while the rate stays constant, and here "
+            "the rate comes last.",
+            "Add a note in the docs about the momentum formulation used in optim, "
+            "https://github.com/pytorch/pytorch/issues/1099",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * v,
+                mu * v + gradient,
+            ),
+            "You move by the velocity from before this gradient, so each gradient acts "
+            "one step late. Update the velocity first.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta + learning_rate * (mu * v + gradient),
+                mu * v + gradient,
+            ),
+            "You go uphill. In this convention the velocity collects gradients as they "
+            "are, so the parameters move against it.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                np.where(
+                    v * gradient > 0, theta - learning_rate * (mu * v + gradient), theta
+                ),
+                mu * v + gradient,
+            ),
+            "You update only the parameters whose gradient agrees with the velocity. "
+            "Momentum updates all of them: where signs alternate, the terms cancel by "
+            "themselves.",
+        ),
+    ),
+)
+
+NESTEROV = Exercise(
+    name="write-optimization-momentum-nesterov-update",
+    section="optimization.momentum",
+    task="Write `nesterov_update(theta, v, gradient, *, learning_rate, mu)`, arrays "
+    "of one shape: Nesterov's method re-parameterized as in PyTorch, so that the "
+    "gradient at `theta` itself is enough. The velocity sums gradients, and the step "
+    "anticipates its next decay. Return `(theta, v)`.",
+    hint="Ask what momentum would do next if the same gradient came again only in the "
+    "velocity.",
+    solution=nesterov_update,
+    inputs=_moving,
+    mistakes=(
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * (mu * v + gradient),
+                mu * v + gradient,
+            ),
+            "That is heavy-ball momentum. Nesterov's step adds to the gradient the new "
+            "velocity once more decayed.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * (gradient + (mu * v + gradient)),
+                mu * v + gradient,
+            ),
+            "You add the new velocity without decaying it, so the gradient counts "
+            "twice in full. In the step the velocity comes multiplied by mu.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta
+                - learning_rate * ((1 + mu) * gradient + mu**2 * (mu * v + gradient)),
+                mu * v + gradient,
+            ),
+            "You use the expanded form, with mu squared, but put the new velocity "
+            "where the old one belongs: the new gradient is then counted a third time.",
+            "NesterovAG implementation inconsistent with reference, "
+            "https://github.com/chainer/chainer/issues/4274",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * (gradient + mu * (mu * v + gradient)),
+                gradient + mu * (mu * v + gradient),
+            ),
+            "Your step is right, but you store it as the velocity. The state is the "
+            "plain accumulated velocity; the look-ahead is only for this step.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta
+                - learning_rate * (gradient + mu * (mu * v + (1 - mu) * gradient)),
+                mu * v + (1 - mu) * gradient,
+            ),
+            "You damp the new gradient by 1 - mu in the velocity. Nesterov's method "
+            "sums gradients undamped; PyTorch refuses dampening together with it.",
+        ),
+    ),
+)
+
+EXERCISES = (MOMENTUM, NESTEROV)

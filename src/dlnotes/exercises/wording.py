@@ -1,0 +1,206 @@
+"""Say how a result differs from the one wanted, for which input, and in which line."""
+
+import linecache
+import traceback
+from collections.abc import Sequence
+from inspect import unwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlnotes.exercises.exercise import Answer, Case
+from dlnotes.exercises.results import close, is_single, near, parts
+from dlnotes.exercises.running import Outcome
+
+SMALL = 8  # numbers of an input that are shown one by one
+
+
+def difference(given: Outcome, wanted: Outcome, answer: Answer, asked: str) -> str:
+    """Describe how a result differs from the one wanted, in general terms.
+
+    Parameters
+    ----------
+    given
+        What the answer did.
+    wanted
+        What the solution did for the same input.
+    answer
+        The answer, to find the line that failed.
+    asked
+        The call that the task asks for.
+    """
+    also = (
+        f" It also changes its argument {given.changed} in place."
+        if given.changed
+        else ""
+    )
+    if given.error is not None:
+        return f"{failure(given.error, answer, asked)}{also}"
+    if given.misfit:
+        return f"{given.misfit}{also}"
+    theirs = dict(given.parts)
+    for path, right in wanted.parts:
+        if not close(theirs[path], right):
+            return f"Its result{path} {_how(theirs[path], right)}{also}"
+    return also.strip()
+
+
+def failure(error: BaseException, answer: Answer, asked: str) -> str:
+    """Say what an answer raised, and in which of its lines.
+
+    Parameters
+    ----------
+    error
+        What it raised.
+    answer
+        The function that raised it.
+    asked
+        The call that the task asks for.
+    """
+    code = getattr(unwrap(answer), "__code__", None)
+    where = line_of(error, code.co_filename) if code else ""
+    if isinstance(error, SystemExit):
+        return f"It ends the program{where}."
+    if isinstance(error, TypeError) and code and not where:
+        return f"It cannot be called as `{asked}`: {error}."
+    return f"It fails{where}: {named(error)}."
+
+
+def named(error: BaseException) -> str:
+    """Return the name of an error and its message.
+
+    Parameters
+    ----------
+    error
+        What was raised.
+    """
+    text = str(error).rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def line_of(error: BaseException, file: str) -> str:
+    """Say which line of a file raised an error; nothing if none did.
+
+    Parameters
+    ----------
+    error
+        What was raised.
+    file
+        The file's name, as Python knows it.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [each.lineno or 0 for each in frames if each.filename == file]
+    return line(file, lines[-1]) if lines else ""
+
+
+def line(file: str, number: int) -> str:
+    """Return a line's number and its text, for use in a sentence.
+
+    Parameters
+    ----------
+    file
+        The file's name, as Python knows it.
+    number
+        Of the line, from 1.
+    """
+    cell = file.startswith("<") or "ipykernel" in file
+    place = "" if cell else f" of {Path(file).name}"
+    text = linecache.getline(file, number).strip()
+    return f" in line {number}{place}{text and f', `{text}`'}"
+
+
+def described(case: Case) -> str:
+    """Say for which input a result was wrong: shapes, settings, and a few numbers.
+
+    Parameters
+    ----------
+    case
+        The inputs by name.
+    """
+    said = [
+        f"{name}{path} {_value(value)}"
+        for name, argument in case.items()
+        for path, value in parts(argument)
+        if value is not None
+    ]
+    single = any(is_single(value) for _, value in parts(dict(case)))
+    how = ", in single precision" if single else ""
+    return f"Seen for {listed(said)}{how}."
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join words with commas and "and".
+
+    Parameters
+    ----------
+    words
+        What to join.
+    """
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _value(value: Any) -> str:
+    """Show a number or a small array, or tell the shape of a large one."""
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return f"= {array:.6g}" if array.dtype.kind == "f" else f"= {value}"
+    if array.size > SMALL:
+        return f"of shape {array.shape}"
+    with np.printoptions(precision=6):
+        return f"= {' '.join(np.array2string(array, separator=', ').split())}"
+
+
+def _how(got: Any, right: Any) -> str:
+    """Say how an array differs from the one wanted."""
+    if right is None:
+        return "should be None."
+    turned = got.ndim > 1 and got.T.shape == right.shape and close(got.T, right)
+    if got.shape != right.shape:
+        note = " (transposed)" if turned else ""
+        return f"has shape {got.shape}, not {right.shape}{note}."
+    if turned:
+        return "is the transpose of what it should be."
+    wrong = ~near(got, right)
+    rounded = np.isclose(got, right, rtol=1e-6, atol=0) & np.isfinite(right)
+    if rounded[wrong].all():
+        first = _first(got, right, wrong)
+        return f"{first} About seven digits are right, as in single precision."
+    with np.errstate(all="ignore"):
+        ratio = got[right != 0] / right[right != 0]
+        multiple = ratio.size and close(got, ratio.flat[0] * right)
+    if multiple and np.isfinite(ratio.flat[0]):
+        return f"is {ratio.flat[0]:.4g} times what it should be."
+    return _first(got, right, wrong)
+
+
+def _first(got: Any, right: Any, wrong: Any) -> str:
+    """Show the first of the numbers that are wrong."""
+    at = np.unravel_index(np.argmax(wrong), right.shape)
+    place = f"at {[int(i) for i in at]} " if at else ""
+    shown = " instead of ".join(numbers(got[at], right[at]))
+    count = f"; {int(wrong.sum())} of {wrong.size} numbers differ" if at else ""
+    return f"{place}is {shown}{count}."
+
+
+def numbers(one: Any, other: Any) -> tuple[str, str]:
+    """Write two numbers with as many digits as tell them apart.
+
+    Parameters
+    ----------
+    one, other
+        Two numbers that differ.
+
+    Examples
+    --------
+    >>> numbers(0.25, 0.5)
+    ('0.25', '0.5')
+    >>> numbers(0.1234567891, 0.1234567892)
+    ('0.1234567891', '0.1234567892')
+    """
+    for digits in range(6, 18):
+        shown = f"{one:.{digits}g}", f"{other:.{digits}g}"
+        if shown[0] != shown[1]:
+            break
+    return shown
