@@ -93,7 +93,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _wanted(chosen: argparse.Namespace) -> Sequence[str] | None:
-    """Return the claims that are named, or else those that are stale, if one can tell."""
+    """Return the claims that are named, or else, if one can tell, the stale ones."""
     if chosen.claims:
         return [*chosen.claims]
     if chosen.results is None:

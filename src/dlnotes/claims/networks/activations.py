@@ -1,6 +1,6 @@
 """Claims about activation functions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
@@ -340,16 +340,14 @@ def judge_nonmonotonic(found: Sequence[Row]) -> Ruling:
         conditional=bool(every),
         refuted=not every,
     )
-    because = f"On {on_each(failing, 'none')} failed, monotonic or not."
-    places = {data: names for data, names in counted.items() if names}
-    return Ruling(verdict, because, f"on {on_each(places, '')} alone fails")
-
-
-def on_each(names: Mapping[str, Sequence[str]], none: str) -> str:
-    """Say which names there are on each set of data."""
-    return "; on ".join(
-        f"{data}, {join_words(each) if each else none}" for data, each in names.items()
+    places = [
+        f"{join_words(names or ['none'])} on {data}" for data, names in failing.items()
+    ]
+    because = (
+        f"Of all seven, monotonic or not, those that fail are {join_words(places)}."
     )
+    alone = [f"{join_words(each)} on {data}" for data, each in counted.items() if each]
+    return Ruling(verdict, because, f"for {join_words(alone or ['none'])}")
 
 
 @claim("claim-linear-stack-collapses")
