@@ -21,7 +21,7 @@ def claim(name: str) -> tuple[str, str]:
     finding = ledger.load(name).finding
     measured = next(ledger.summary(finding))
     return ledger.declared()[name].statement.rstrip("."), (
-        f"It **{finding.verdict}**: {finding.because}.\n\nMeasured: {measured}.\n\n"
+        f"It **{finding.outcome}**. {finding.because}\n\nMeasured: {measured}.\n\n"
         f"[How it was measured](#{name})"
     )
 

@@ -99,7 +99,9 @@ def test_a_result_is_carried_over_when_its_experiment_moves(recorded: Path) -> N
     files = dict(OLD)
     files["dlnotes/claims/cnn/pooling.py"] = files.pop("dlnotes/claims/cnn.py")
     files["dlnotes/nn/block.py"] = files.pop("dlnotes/lab/layer.py")
-    moved = {path: text.replace("lab.layer", "nn.block") for path, text in files.items()}
+    moved = {
+        path: text.replace("lab.layer", "nn.block") for path, text in files.items()
+    }
 
     carry("claim-x", tree(OLD), tree(moved), recorded)
 

@@ -87,9 +87,7 @@ def test_a_change_counts_if_and_only_if_it_changes_what_is_computed_or_the_rule(
     assert (of(after) != of(PLACES)) == changes
 
 
-def test_a_module_is_parsed_once_however_many_definitions_are_used(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_module_is_parsed_once_however_many_definitions_are_used() -> None:
     read = []
 
     def note(path: str) -> str:

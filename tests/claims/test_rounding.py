@@ -35,7 +35,7 @@ def test_nothing_is_disturbed_outside_a_second_measurement() -> None:
         assert disturbed(ONES) is ONES
 
 
-def by_last_bit(seeds: Sequence[int]) -> Finding:
+def by_last_bit(_seeds: Sequence[int]) -> Finding:
     """It holds if all values are one."""
     same = bool((disturbed(ONES) == 1).all())
     verdict = Verdict.HOLDS if same else Verdict.FAILS
