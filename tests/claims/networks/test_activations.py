@@ -1,10 +1,9 @@
-"""The experiments on networks: each part at a small size, each rule on made-up numbers.
+"""The experiments on activations: each part at a small size, each rule on made-up rows.
 
 What was really measured is on record, and `nox -s claims` measures it again.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,14 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from torch import nn
 
-from dlnotes.claims import EXPERIMENTS, Verdict, networks
-from dlnotes.claims.networks import (
-    KINDS,
-    Kind,
-    Steps,
+from dlnotes.claims import EXPERIMENTS, Row, Verdict
+from dlnotes.claims.evidence import rows
+from dlnotes.claims.networks import activations
+from dlnotes.claims.networks.activations import (
+    Squashed,
     collapsed,
-    follow_steps,
+    double_moons,
+    follow,
     judge_eight,
     judge_linear,
     judge_nonmonotonic,
@@ -30,9 +30,9 @@ from dlnotes.claims.networks import (
     judge_zero_mean,
     linear_stack,
     logistic_accuracy,
-    mlp,
     step,
     variance,
+    yes_or_no,
 )
 from dlnotes.claims.trial import Trial
 from dlnotes.lab.tasks import Task, moons
@@ -46,32 +46,13 @@ def near(mean: float) -> list[float]:
     return [mean + 0.001 * k for k in (-2, -1, 0, 1, 2)]
 
 
-def format_spread(mean: float) -> list[float]:
+def far_apart(mean: float) -> list[float]:
     """Return values too far apart to tell their mean from another."""
     return [mean + k for k in (40, -30, 20, -20, -10)]
 
 
 def few(rng: np.random.Generator) -> Task:
     return moons(rng, train=150, test=20, noise=0.1)
-
-
-# The networks
-
-
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-def test_every_kind_of_layer_fits_into_a_network_and_is_differentiable(
-    kind: Kind, rng: np.random.Generator
-) -> None:
-    task = few(rng)
-    model = mlp(kind, 6, 5)(rng, task)
-    X, y = task.train
-
-    task.loss(model(X), y).backward()  # type: ignore[no-untyped-call]
-
-    assert model(X).shape == (150, 2)
-    for each in model.parameters():
-        assert each.grad is not None
-        assert each.grad.any()
 
 
 # Steps
@@ -88,61 +69,99 @@ def test_a_step_is_0_or_1_and_its_gradient_is_there_and_zero() -> None:
 
 
 def test_gradients_and_moves_are_told_by_layer() -> None:
-    mixed = follow_steps(step, torch.sigmoid, seed=0)
+    build = Squashed.builder(step, torch.sigmoid)
+    trial = Trial("mixed", yes_or_no, build, epochs=300, batch_size=200)
 
-    assert mixed.largest_hidden_gradient == mixed.largest_hidden_move == 0
-    assert mixed.largest_gradient > 0
-    assert mixed.largest_move > 1
-    assert 0 < mixed.last_loss_over_first < 0.5
+    mixed = follow(trial, 0.05, 0)
+
+    assert mixed["largest hidden gradient"] == mixed["largest hidden move"] == 0
+    assert mixed["largest gradient"] > 0
+    assert mixed["largest move"] > 1
+    assert 0 < mixed["last loss over first"] < 0.5
+    assert 0.7 < mixed["training accuracy"] < 1
 
 
-STILL = Steps(0, 0, 0, 0, 1, 0.5)
-LEARNS = Steps(0.1, 0, 1, 0, 0.3, 0.8)
-GOOD = Steps(1, 1, 1, 1, 0.1, 0.9)
+QUANTITIES = (
+    *("largest gradient", "largest hidden gradient"),
+    *("largest move", "largest hidden move"),
+    *("last loss over first", "training accuracy"),
+)
+STILL = dict(zip(QUANTITIES, (0, 0, 0, 0, 1, 0.5), strict=True))
+LEARNS = dict(zip(QUANTITIES, (0.1, 0, 1, 0, 0.3, 0.8), strict=True))
+GOOD = dict(zip(QUANTITIES, (1, 1, 1, 1, 0.1, 0.9), strict=True))
 
 
 @pytest.mark.parametrize(
     ("steps", "mixed", "sigmoids", "verdict"),
     [
         (STILL, STILL, GOOD, HOLDS),
-        (STILL, STILL, GOOD._replace(training_accuracy=0.84), OPEN),
+        (STILL, STILL, GOOD | {"training accuracy": 0.84}, OPEN),
         (STILL, LEARNS, GOOD, CONDITIONAL),
-        (STILL, LEARNS._replace(last_loss_over_first=0.91), GOOD, OPEN),
-        (STILL, LEARNS._replace(largest_hidden_gradient=1e-9), GOOD, FAILS),
-        (STILL, LEARNS._replace(largest_hidden_move=1e-9), GOOD, OPEN),
-        (LEARNS._replace(largest_hidden_gradient=1e-9), LEARNS, GOOD, FAILS),
-        (STILL._replace(largest_gradient=1e-9), LEARNS, GOOD, OPEN),
+        (STILL, LEARNS | {"last loss over first": 0.91}, GOOD, OPEN),
+        (STILL, LEARNS | {"largest hidden gradient": 1e-9}, GOOD, FAILS),
+        (STILL, LEARNS | {"largest hidden move": 1e-9}, GOOD, OPEN),
+        (LEARNS | {"largest hidden gradient": 1e-9}, LEARNS, GOOD, FAILS),
+        (STILL | {"largest gradient": 1e-9}, LEARNS, GOOD, OPEN),
     ],
 )
 def test_the_rule_about_steps(
-    steps: Steps, mixed: Steps, sigmoids: Steps, verdict: Verdict
+    steps: dict[str, float],
+    mixed: dict[str, float],
+    sigmoids: dict[str, float],
+    verdict: Verdict,
 ) -> None:
-    runs = [[STILL, steps], [STILL, mixed], [GOOD, sigmoids]]
-    if mixed is not STILL:
-        runs[1][0] = LEARNS
+    usual = STILL if mixed is STILL else LEARNS
+    runs = {
+        "steps": (STILL, steps),
+        "steps below a sigmoid": (usual, mixed),
+        "sigmoids": (GOOD, sigmoids),
+    }
+    found = [
+        Row(quantity, name, "moons", (first[quantity], second[quantity]))
+        for name, (first, second) in runs.items()
+        for quantity in QUANTITIES
+    ]
 
-    assert judge_steps(*runs)[0] is verdict
+    assert judge_steps(found).verdict is verdict
 
 
 # Epochs
 
 
 @pytest.mark.parametrize(
-    ("tanh", "shifted", "verdict"),
+    ("tanh", "less_a_half", "of_2z", "shifted", "verdict"),
     [
-        (near(10), near(15), HOLDS),
-        (near(10), near(40), CONDITIONAL),
-        (near(10), format_spread(38), CONDITIONAL),
-        (near(50), near(15), FAILS),
-        (format_spread(38), near(15), FAILS),
+        (near(10), near(21), near(19), near(15), HOLDS),
+        (near(10), near(21), near(40), near(15), HOLDS),
+        (near(10), near(40), near(19), near(15), CONDITIONAL),
+        (near(10), far_apart(38), near(19), near(15), CONDITIONAL),
+        (near(10), near(21), near(15), near(15), CONDITIONAL),
+        (near(10), near(40), near(15), near(15), FAILS),
+        (near(50), near(21), near(19), near(15), FAILS),
+        (far_apart(38), near(21), near(19), near(15), FAILS),
     ],
 )
 def test_the_rule_about_a_mean_of_zero(
-    tanh: list[float], shifted: list[float], verdict: Verdict
+    tanh: list[float],
+    less_a_half: list[float],
+    of_2z: list[float],
+    shifted: list[float],
+    verdict: Verdict,
 ) -> None:
-    epochs = {"sigmoid": near(40), "tanh": tanh, "shifted sigmoid": shifted}
+    epochs = {
+        "sigmoid": near(40),
+        "tanh": tanh,
+        "sigmoid less a half": less_a_half,
+        "sigmoid of 2z": of_2z,
+        "shifted sigmoid": shifted,
+    }
 
-    assert judge_zero_mean(epochs)[0] is verdict
+    ruling = judge_zero_mean(rows("epochs", epochs, "digits"))
+
+    assert ruling.verdict is verdict
+    if verdict is CONDITIONAL:
+        slope = "1/4" if less_a_half == near(21) else "1/2"
+        assert slope in ruling.condition
 
 
 @pytest.mark.parametrize(
@@ -152,13 +171,13 @@ def test_the_rule_about_a_mean_of_zero(
         (near(10), CONDITIONAL),
         (near(20), CONDITIONAL),
         (near(40), FAILS),
-        (format_spread(38), FAILS),
+        (far_apart(38), FAILS),
     ],
 )
 def test_the_rule_about_the_scaled_tanh(scaled: list[float], verdict: Verdict) -> None:
     epochs = {"sigmoid": near(40), "tanh": near(10), "scaled tanh": scaled}
 
-    assert judge_scaled(epochs)[0] is verdict
+    assert judge_scaled(rows("epochs", epochs, "digits")).verdict is verdict
 
 
 @pytest.mark.parametrize("activation", [torch.tanh, torch.sigmoid, torch.exp])
@@ -177,49 +196,57 @@ def test_the_variance_is_that_of_an_integral(
 # Not monotonic
 
 
-def accuracies(**changed: list[float]) -> dict[str, list[float]]:
-    """Return the accuracies of all on two sets, 0.97 but for those that are named."""
-    names = (*networks.MONOTONIC, *networks.NON_MONOTONIC)
-    usual = {f"{name} on {where}": near(0.97) for name in names for where in "ab"}
-    return usual | {name.replace("_", " on "): each for name, each in changed.items()}
+# Monotonic
+
+
+def scores(quantity: str, changed: Mapping[tuple[str, str], list[float]]) -> list[Row]:
+    """Return the scores of all on two sets, 0.97 but for those that are changed."""
+    names = (*activations.MONOTONIC, *activations.NON_MONOTONIC)
+    return [
+        Row(quantity, name, data, tuple(changed.get((name, data), near(0.97))))
+        for data in ("a", "b")
+        for name in names
+    ]
+
+
+BAD = near(0.8)
 
 
 @pytest.mark.parametrize(
     ("train", "test", "verdict"),
     [
         ({}, {}, FAILS),
-        ({}, {"SiLU_a": near(0.965)}, FAILS),
-        ({}, {"SiLU_a": format_spread(0.9)}, FAILS),
-        ({"ReLU_a": near(0.8)}, {"tanh_b": near(0.5)}, FAILS),
-        ({}, {"SiLU_a": near(0.955)}, CONDITIONAL),
-        ({"sine_b": [0.97, 0.97, 0.97, 0.97, 0.89]}, {}, CONDITIONAL),
-        ({"SiLU_a": near(0.8), "GELU_b": near(0.8)}, {}, CONDITIONAL),
-        ({"SiLU_a": near(0.8), "GELU_b": near(0.8)}, {"Mish_a": near(0.9)}, HOLDS),
-        ({}, {"sigmoid_a": near(0.99)}, HOLDS),
-        (
-            {f"{name}_b": near(0.5) for name in ("SiLU", "GELU", "Mish", "sine")},
-            {},
-            HOLDS,
-        ),
+        ({}, {("SiLU", "a"): near(0.965)}, FAILS),
+        ({}, {("SiLU", "a"): far_apart(0.9)}, FAILS),
+        ({("ReLU", "a"): BAD}, {("tanh", "b"): near(0.5)}, FAILS),
+        ({}, {("SiLU", "a"): near(0.955)}, CONDITIONAL),
+        ({("sine", "b"): [0.97, 0.97, 0.97, 0.97, 0.89]}, {}, CONDITIONAL),
+        ({("sine", "b"): BAD, ("tanh", "b"): BAD}, {}, FAILS),
+        ({("sine", "b"): BAD, ("tanh", "a"): BAD}, {}, CONDITIONAL),
+        ({("SiLU", "a"): BAD, ("GELU", "b"): BAD}, {}, CONDITIONAL),
+        ({("SiLU", "a"): BAD, ("GELU", "b"): BAD}, {("Mish", "a"): BAD}, HOLDS),
+        ({}, {("sigmoid", "a"): near(0.99)}, FAILS),
+        ({(name, "b"): BAD for name in ("SiLU", "GELU", "Mish", "sine")}, {}, HOLDS),
     ],
 )
 def test_the_rule_about_what_is_not_monotonic(
-    train: dict[str, list[float]], test: dict[str, list[float]], verdict: Verdict
+    train: dict[tuple[str, str], list[float]],
+    test: dict[tuple[str, str], list[float]],
+    verdict: Verdict,
 ) -> None:
-    ruled, _ = judge_nonmonotonic(accuracies(**train), accuracies(**test), "ab")
+    found = scores("training score", train) + scores("test score", test)
 
-    assert ruled is verdict
+    assert judge_nonmonotonic(found).verdict is verdict
 
 
-def test_the_reason_names_what_failed_monotonic_or_not() -> None:
-    train = accuracies(sine_b=near(0.8), tanh_a=near(0.8))
+def test_the_reason_names_what_failed_and_the_condition_what_counts() -> None:
+    train = {("sine", "b"): BAD, ("GELU", "a"): BAD, ("tanh", "a"): BAD}
+    found = scores("training score", train) + scores("test score", {})
 
-    _, because = judge_nonmonotonic(train, accuracies(), "ab")
-    _, otherwise = judge_nonmonotonic(accuracies(), accuracies(), "ab")
+    ruling = judge_nonmonotonic(found)
 
-    assert because.index("sine on b") < because.index("tanh on a")
-    assert "ReLU" not in because
-    assert "sine" not in otherwise
+    assert "tanh and GELU on a and sine on b" in ruling.because
+    assert ruling.condition == "for sine on b"
 
 
 # Linear
@@ -227,14 +254,14 @@ def test_the_reason_names_what_failed_monotonic_or_not() -> None:
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_a_stack_of_layers_collapses_whatever_it_has_learned(depth: int) -> None:
-    trial = replace(linear_stack(depth), epochs=50)
+    trial = Trial("linear", double_moons, linear_stack(depth), epochs=50)
     _, model, _ = trial.run(0.01, 0)
 
-    change, share = collapsed(trial, 0)
+    measured = collapsed(trial, 0.01, 0)
 
     assert sum(isinstance(each, nn.Linear) for each in model.modules()) == depth
-    assert change < 1e-12
-    assert 0.7 < share < 0.95
+    assert measured["largest change of an output"] < 1e-12
+    assert 0.7 < measured["training accuracy"] < 0.95
 
 
 def test_logistic_regression_sees_the_points_of_the_seed() -> None:
@@ -254,10 +281,13 @@ def test_logistic_regression_sees_the_points_of_the_seed() -> None:
 def test_the_rule_about_linear_stacks(
     change: float, right: float, verdict: Verdict
 ) -> None:
-    changes = {"depth 1": [0.0] * SEEDS, "depth 2": [1e-16] * 4 + [change]}
-    accuracies = {"depth 1": near(0.87), "depth 2": near(right)}
+    changes = {"1 layer": [0.0] * SEEDS, "2 layers": [1e-16] * 4 + [change]}
+    accuracy = {"1 layer": near(0.87), "2 layers": near(right)}
+    accuracy["logistic regression"] = near(0.87)
+    found = rows("largest change of an output", changes, "moons")
+    found += rows("training accuracy", accuracy, "moons")
 
-    assert judge_linear(changes, accuracies, near(0.87))[0] is verdict
+    assert judge_linear(found).verdict is verdict
 
 
 # Many activations
@@ -267,19 +297,21 @@ def test_the_rule_about_linear_stacks(
     ("behind", "verdict"),
     [(0, HOLDS), (1, CONDITIONAL), (2, CONDITIONAL), (3, FAILS), (7, FAILS)],
 )
-@pytest.mark.parametrize("low", [near(0.94), format_spread(0.97)], ids=["low", "wide"])
+@pytest.mark.parametrize("low", [near(0.94), far_apart(0.97)], ids=["low", "wide"])
 def test_the_rule_about_many_activations(
     behind: int, low: list[float], verdict: Verdict
 ) -> None:
     best = near(0.98) if max(low) < 1 else near(60)
-    close = near(0.965) if max(low) < 1 else near(59.99)
-    test = {name: low if k < behind else close for k, name in enumerate(networks.EIGHT)}
+    close = near(0.955) if max(low) < 1 else near(59.98)
+    test = {
+        name: low if k < behind else close for k, name in enumerate(activations.EIGHT)
+    }
     test["GELU"] = best
 
-    ruled, because = judge_eight(test)
+    ruling = judge_eight(rows("test score", test, "digits"))
 
-    assert ruled is verdict
-    assert ("none" in because) == (behind == 0)
+    assert ruling.verdict is verdict
+    assert ("none" in ruling.because) == (behind == 0)
 
 
 # ReLU
@@ -302,17 +334,18 @@ ABOVE, UNDER, SAME = (near(mean) for mean in (0.9, 0.7, 0.8))
 def test_the_rule_about_relu(
     relu: Sequence[list[float]], tanh: list[float], verdict: Verdict
 ) -> None:
-    test = {f"ReLU on {where}": each for where, each in zip("abcd", relu, strict=True)}
-    test |= {f"sigmoid on {where}": near(0.8) for where in "abcd"}
-    test |= {f"tanh on {where}": tanh for where in "abcd"}
+    found = []
+    for data, ours in zip("abcd", relu, strict=True):
+        scores = {"sigmoid": near(0.8), "tanh": tanh, "ReLU": ours}
+        found += rows("test score", scores, data)
 
-    assert judge_relu(test, "abcd")[0] is verdict
+    assert judge_relu(found).verdict is verdict
 
 
 # The experiments put together, with made-up measurements
 
 TRIED = {
-    "claim-tanh-zero-centred-faster": 3,
+    "claim-tanh-zero-centred-faster": 5,
     "claim-scaled-tanh": 3,
     "claim-nonmonotonic-hurts": 14,
     "claim-many-activations-work": 8,
@@ -324,47 +357,60 @@ TRIED = {
 def test_an_experiment_compares_all_that_its_rule_names(
     monkeypatch: pytest.MonkeyPatch, name: str, count: int
 ) -> None:
-    compared: dict[str, Trial] = {}
+    compared: list[Trial] = []
 
     def fake(
-        trials: dict[str, Trial], _: Any, measure: Any, grid: Any, seeds: Any
-    ) -> Any:
-        compared.update(trials)
-        both = measure is Trial.scores
-        values = [(0.95, 0.9) if both else 4.0 for _ in seeds]
-        return dict.fromkeys(trials, grid[1]), dict.fromkeys(trials, values)
+        trials: Sequence[Trial], measure: Any, seeds: Any, grid: Any, score: Any
+    ) -> list[Row]:
+        compared.extend(trials)
+        scored = measure is Trial.scores
+        quantities = ("training score", "test score") if scored else ("epochs",)
+        assert score is (Trial.validation_score if scored else Trial.negative_epochs)
+        assert grid[1] in (0.001, 0.1)
+        rng = np.random.default_rng(0)
+        return [
+            Row(quantity, each.method, each.make(rng).name, tuple(0.95 for _ in seeds))
+            for each in trials
+            for quantity in quantities
+        ]
 
-    monkeypatch.setattr(networks, "compare", fake)
-    monkeypatch.setattr(networks, "fashion_mnist", few)
+    monkeypatch.setattr(activations, "compare", fake)
+    monkeypatch.setattr(activations, "fashion_mnist", few)
 
     finding = EXPERIMENTS[name].measure(range(SEEDS))
 
-    lengths = [len(values) for values in finding.measured.values()]
-    assert len(compared) == lengths.count(SEEDS) / (2 if count == 14 else 1) == count
-    assert set(lengths) == {1, SEEDS}
+    pairs = {(row.method, row.data) for row in finding.measured if row.data}
+    assert len(compared) == len(pairs) == count
     assert not finding.remark
 
 
-@pytest.mark.parametrize("name", ["tanh on digits", "ReLU on sums"])
+@pytest.mark.parametrize(
+    ("method", "task"), [("tanh", "digits"), ("ReLU", "adding over 30 steps")]
+)
 def test_the_networks_about_relu_have_the_sizes_and_weights_of_the_rule(
-    monkeypatch: pytest.MonkeyPatch, name: str, rng: np.random.Generator
+    monkeypatch: pytest.MonkeyPatch, method: str, task: str, rng: np.random.Generator
 ) -> None:
-    trials: dict[str, Trial] = {}
+    trials: list[Trial] = []
 
-    def stop(given: dict[str, Trial], *_: Any) -> Any:
-        trials.update(given)
+    def stop(given: Sequence[Trial], *_: Any) -> Any:
+        trials.extend(given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(networks, "compare", stop)
+    monkeypatch.setattr(activations, "compare", stop)
+    monkeypatch.setattr(activations, "fashion_mnist", few)
     with pytest.raises(KeyboardInterrupt):
-        networks.relu_better_in_general(range(SEEDS))
-    trial = trials[name]
-    model = trial.build(rng, trial.make(rng))
+        activations.relu_better_in_general(range(SEEDS))
+    trial, made = next(
+        (each, made)
+        for each in trials
+        if each.method == method and (made := each.make(rng)).name == task
+    )
+    model = trial.build(rng, made)
 
     shapes = [tuple(each.shape) for each in model.parameters() if each.ndim == 2]
 
     assert trial.epochs == 30
-    if name == "tanh on digits":
+    if task == "digits":
         assert shapes == [(128, 64), (128, 128), (10, 128)]
     else:
         assert sorted(shapes) == [(1, 64), (64, 2), (64, 64)]
