@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlnotes.claims import ledger
+from dlnotes.claims import Verdict, ledger
 from dlnotes.command import main
 
 EXERCISE = "write-neurons-perceptron-rule-update"
@@ -143,7 +143,7 @@ def test_a_measurement_says_whether_the_record_agrees(
 
     main(again)
     assert f"{result.date}, on seeds 0 to 1, agrees." in capsys.readouterr().out
-    other = replace(result.finding, verdict=ledger.Verdict.FAILS)
+    other = replace(result.finding, verdict=Verdict.FAILS)
     ledger.save(replace(result, finding=other), recorded)
     main(again)
     assert "says otherwise: it fails." in capsys.readouterr().out

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dlnotes.lab import tasks
 from dlnotes.lab.data import load
+from dlnotes.lab.metrics import r_squared
 from dlnotes.lab.tasks import (
     Place,
     TaskFactory,
@@ -26,7 +27,6 @@ from dlnotes.lab.tasks import (
     marked_images,
     moons,
     plus_or_cross,
-    r_squared,
     standardize,
 )
 

@@ -39,7 +39,7 @@ def few(rng: np.random.Generator) -> Task:
 @pytest.mark.parametrize(
     ("added", "verdict"),
     [
-        ((-1, -2, -1), Verdict.HOLDS),
+        ((-1, -1, -1), Verdict.HOLDS),
         ((-1, 0, -1), Verdict.CONDITIONAL),
         ((-1, 0, 1), Verdict.FAILS),
     ],
