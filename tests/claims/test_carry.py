@@ -23,7 +23,7 @@ class Layer:
         return x * self.width - self.depth
 def scale(x, by, power=2):
     total = by * x
-    return total ** power / np.mean(x) + x.max()
+    return total ** power / np.mean(x) + x.max() + x.erf()
 '''
 ROOM = '''"""Claims."""
 from dlnotes.claims import claim
@@ -121,6 +121,8 @@ def test_a_result_is_carried_over_when_its_experiment_moves(recorded: Path) -> N
         [("scale(x, by, power=2)", "scale(by, x, power=2)")],
         [("np.mean", "np.median")],
         [("x.max()", "x.min()")],
+        [("x.erf()", "x.erfc()")],
+        [("width", "ndim")],
         [("apply", "max")],
         [("import numpy as np", "import torch as np")],
         [("from dlnotes.claims import claim", "from dlnotes.lab import claim")],

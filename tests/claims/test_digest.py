@@ -28,6 +28,7 @@ def mean(x):
     return x
 class Shape:
     size = 7
+    mean = 1
 '''
 EXPERIMENT = '''"""Experiments."""
 import numpy as np
@@ -39,7 +40,7 @@ def measure(seeds):
 
     It holds if it is so.
     """
-    return layer.wide(seeds) + broad(seeds) + layers.layer.Shape.size + seeds.mean()
+    return layer.wide(seeds) + broad(seeds) + layers.layer.Shape.size + Shape.mean
 def another(seeds):
     return seeds
 '''

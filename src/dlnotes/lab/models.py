@@ -219,7 +219,7 @@ def mlp(layer: HiddenLayer, *widths: int) -> ModelFactory:
     ----------
     layer
         What all of its hidden layers are.
-    widths
+    *widths
         How many units each has.
 
     Returns
