@@ -20,8 +20,8 @@ def claim(name: str) -> tuple[str, str]:
     """Return what was claimed, and what was measured."""
     finding = ledger.load(name).finding
     measured = next(ledger.summary(finding))
-    return ledger.statement(name).rstrip("."), (
-        f"It **{finding.verdict}**: {finding.because}.\n\nMeasured: {measured}.\n\n"
+    return ledger.declared()[name].statement.rstrip("."), (
+        f"It **{finding.outcome}**. {finding.because}\n\nMeasured: {measured}.\n\n"
         f"[How it was measured](#{name})"
     )
 

@@ -7,10 +7,14 @@ from scipy.stats import ttest_1samp, ttest_rel
 from dlnotes.claims import Verdict
 from dlnotes.claims.evidence import (
     TUNING_SEEDS,
+    at_ends,
     best_setting,
+    by_method,
+    datasets,
     decide,
     interval,
     join_words,
+    rows,
     significantly_above,
     significantly_below,
 )
@@ -83,3 +87,23 @@ def test_the_first_rule_that_applies_decides(
 
 def test_lists_read_well() -> None:
     assert [join_words("abc"[:k]) for k in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+
+
+def test_rows_are_selected_by_their_fields() -> None:
+    found = rows("epochs", {"tanh": [1, 2], "sigmoid": [3, 4]}, "digits")
+    found += rows("epochs", {"tanh": [5, 6]}, "moons")
+    found += rows("score", {"tanh": [7, 8]}, "cars")
+
+    assert by_method(found, "epochs", "digits") == {"tanh": (1, 2), "sigmoid": (3, 4)}
+    assert by_method(found, "epochs", "cars") == {}
+    assert datasets(found, "epochs") == ["digits", "moons"]
+
+
+def test_a_setting_that_ends_its_grid_is_named_with_its_end() -> None:
+    best = {"low": 1.0, "middle": 2.0, "high": 3.0, "lower": 1.0}
+
+    assert at_ends(best, (1.0, 2.0, 3.0)) == (
+        "Of the learning rates the smallest tried, 1, is best for low and lower and "
+        "the largest tried, 3, is best for high: beyond it none was tried."
+    )
+    assert at_ends({"middle": 2.0}, (1.0, 2.0, 3.0)) == ""

@@ -1,11 +1,27 @@
 """The networks compute what loops compute, from weights that a seed fixes."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from dlnotes.lab.models import MLP, InitStd, Recurrent, glorot, he, linear
+from dlnotes.lab.models import (
+    HIDDEN_LAYERS,
+    MLP,
+    NETWORKS,
+    HiddenLayer,
+    InitStd,
+    Recurrent,
+    build_layers,
+    glorot,
+    he,
+    he_normal_,
+    linear,
+    mlp,
+)
+from dlnotes.lab.tasks import moons
 
 
 def randomize(model: nn.Module, rng: np.random.Generator) -> None:
@@ -95,3 +111,49 @@ def test_two_methods_with_one_seed_begin_with_proportional_weights() -> None:
     first = ours.last.weight / theirs.last.weight
 
     torch.testing.assert_close(first, torch.full((3, 8), glorot(8, 3) / he(8, 3)))
+
+
+@pytest.mark.parametrize("layer", HIDDEN_LAYERS.values(), ids=list(HIDDEN_LAYERS))
+def test_every_kind_of_layer_fits_into_a_network_and_is_differentiable(
+    layer: HiddenLayer, rng: np.random.Generator
+) -> None:
+    task = moons(rng, train=150, noise=0.1)
+    model = mlp(layer, 6, 5)(rng, task)
+    X, y = task.train
+
+    task.loss(model(X), y).backward()  # type: ignore[no-untyped-call]
+
+    assert model(X).shape == (150, 2)
+    for each in model.parameters():
+        assert each.grad is not None
+        assert each.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("network", "parameters", "mac_count"),
+    [
+        ("AlexNet", 62_378_344, 1_135_256_096),
+        ("VGG-11", 132_863_336, 7_609_090_048),
+        ("the CIFAR network", 1_140 + 38_410, 1_152_000 + 38_400),
+    ],
+)
+def test_the_networks_have_the_sizes_that_are_published(
+    network: str, parameters: int, mac_count: int
+) -> None:
+    side, layers = NETWORKS[network]
+
+    _, counts, sizes = zip(*build_layers(layers, side), strict=True)
+
+    assert (sum(sizes), sum(counts)) == (parameters, mac_count)
+
+
+@pytest.mark.parametrize("gain", [2, 1 / 3])
+def test_initial_weights_have_the_variance_that_is_wanted(
+    rng: np.random.Generator, gain: float
+) -> None:
+    layer = torch.nn.Conv2d(4, 500, 5)
+
+    he_normal_(layer, rng, gain)
+
+    assert layer.weight.var().item() == pytest.approx(gain / 100, rel=0.02)
+    assert not cast(torch.Tensor, layer.bias).any()

@@ -1,6 +1,5 @@
 """The tasks are what they say, and no row is on both sides of a split."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -16,15 +15,18 @@ from torch import Tensor
 
 from dlnotes.lab import tasks
 from dlnotes.lab.data import load
+from dlnotes.lab.metrics import r_squared
 from dlnotes.lab.tasks import (
-    Task,
+    Place,
+    TaskFactory,
     adding,
     cars,
     digits,
     fashion_mnist,
     hold_out,
+    marked_images,
     moons,
-    r_squared,
+    plus_or_cross,
     standardize,
 )
 
@@ -34,7 +36,6 @@ MAKERS = {
     "moons": partial(moons, train=40, test=10, noise=0.2),
     "adding": partial(adding, train=40, test=10),
 }
-TaskFactory = Callable[[np.random.Generator], Task]
 
 
 def rows(*parts: Tensor) -> list[Any]:
@@ -249,3 +250,54 @@ def test_the_variance_explained_is_scikit_learns(rng: np.random.Generator) -> No
     explained = r_squared(torch.asarray(outputs), torch.asarray(targets))
 
     assert explained == pytest.approx(r2_score(targets, outputs))
+
+
+@pytest.mark.parametrize("place", ["border", "center"])
+def test_each_image_has_one_mark_in_its_place_and_half_of_them_are_crosses(
+    rng: np.random.Generator, place: Place
+) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.5, size=(500, 1, 20, 20))
+
+    X, y = marked_images(rng, place, images=500)
+
+    marks, corners = np.rint(X.numpy() - noise), set()
+    np.testing.assert_allclose(X.numpy() - marks, noise, atol=1e-6)
+    for image, label in zip(marks[:, 0], y.tolist(), strict=True):
+        i, j = (int(where.min()) for where in np.nonzero(image))
+        ink = [
+            "".join(map(str, row)) for row in image[i : i + 3, j : j + 3].astype(int)
+        ]
+        assert ink == (["101", "010", "101"] if label else ["010", "111", "010"])
+        assert image.sum() == 5
+        corners.add((i, j))
+    at_border = [{i, j} & {0, 17} != set() for i, j in corners]
+    near_center = [max(abs(i + 1 - 9.5), abs(j + 1 - 9.5)) < 2 for i, j in corners]
+    assert int(y.sum()) == 250
+    assert all(at_border if place == "border" else near_center)
+    assert len(corners) == {"border": 4 * 17, "center": 4 * 4}[place]
+
+
+def test_marks_are_the_same_for_a_seed_and_others_for_another() -> None:
+    one, again, other = (
+        marked_images(np.random.default_rng(seed), "border", images=4)[0]
+        for seed in (1, 1, 2)
+    )
+
+    assert torch.equal(one, again)
+    assert not torch.isclose(one, other).any()
+
+
+def test_marks_are_half_at_the_border_and_half_at_the_center(
+    rng: np.random.Generator,
+) -> None:
+    task = plus_or_cross(rng)
+
+    for X, y in (task.train, task.test):
+        pixels = X[:, 0].reshape(2, 1000, 20, 20).mean(1)
+        inside = pixels[:, 7:13, 7:13].mean(dim=(1, 2))
+        assert inside.tolist() == pytest.approx([0, 5 / 36], abs=0.01)
+        assert pixels.mean(dim=(1, 2)).tolist() == pytest.approx(
+            [5 / 400] * 2, abs=0.01
+        )
+        assert y.reshape(2, 1000).sum(1).tolist() == [500, 500]
+    assert not torch.isclose(task.train[0], task.test[0]).all(dim=(1, 2, 3)).any()

@@ -1,23 +1,62 @@
 """How the measurements of several seeds become a verdict.
 
-All methods that a claim compares share a seed's data, split and initial weights, so
-differences are paired: a comparison looks at the differences, seed by seed.
+An experiment writes rows, and a rule selects those that it asks for by their quantity,
+method and data.  All methods that a claim compares share a seed's data, split and
+initial weights, so differences are paired: a comparison looks at them seed by seed.
 """
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from scipy.stats import t
 
-from dlnotes.claims import Verdict
+from dlnotes.claims import Row, Verdict
+from dlnotes.claims.rounding import tuned_once
 
 TUNING_SEEDS = (100, 101, 102)
 
 Scores = Mapping[str, Sequence[float]]
-Ruling = tuple[Verdict, str]
-
 Setting = TypeVar("Setting")
+
+
+class Ruling(NamedTuple):
+    """A verdict, the sentence that says why, and on which condition it holds."""
+
+    verdict: Verdict
+    because: str
+    condition: str = ""
+
+
+def rows(quantity: str, scores: Scores, data: str = "") -> list[Row]:
+    """Write a row for each method."""
+    return [
+        Row(quantity, method, data, tuple(map(float, values)))
+        for method, values in scores.items()
+    ]
+
+
+def by_method(rows: Sequence[Row], quantity: str, data: str = "") -> Scores:
+    """Return the values of a quantity on some data, by method.
+
+    Examples
+    --------
+    >>> from dlnotes.claims.evidence import by_method, rows
+    >>> by_method(
+    ...     rows("epochs", {"tanh": [3], "ReLU": [2]}, "digits"), "epochs", "digits"
+    ... )
+    {'tanh': (3.0,), 'ReLU': (2.0,)}
+    """
+    return {
+        row.method: row.values
+        for row in rows
+        if (row.quantity, row.data) == (quantity, data)
+    }
+
+
+def datasets(rows: Sequence[Row], quantity: str) -> list[str]:
+    """Name the data that a quantity was measured on, in the order of the rows."""
+    return [*dict.fromkeys(row.data for row in rows if row.quantity == quantity)]
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -70,14 +109,26 @@ def best_setting(
 ) -> Setting:
     """Return the setting with the best mean score on seeds that decide nothing else.
 
-    ``score(setting, seed)`` is a validation score, the higher the better.
+    ``score(setting, seed)`` is a validation score, the higher the better.  Of settings
+    that are equally good the first is returned.
     """
-    return max(
-        grid,
-        key=lambda setting: statistics.fmean(
-            score(setting, seed) for seed in TUNING_SEEDS
-        ),
-    )
+
+    def mean(setting: Setting) -> float:
+        return statistics.fmean(score(setting, seed) for seed in TUNING_SEEDS)
+
+    return tuned_once(lambda: max(grid, key=mean))
+
+
+def at_ends(best: Mapping[str, float], grid: Sequence[float]) -> str:
+    """Say in a sentence whose best setting is the smallest or the largest tried."""
+    said = [
+        f"the {which} tried, {end:g}, is best for {join_words(names)}"
+        for which, end in (("smallest", grid[0]), ("largest", grid[-1]))
+        if (names := [name for name, setting in best.items() if setting == end])
+    ]
+    if not said:
+        return ""
+    return f"Of the learning rates {join_words(said)}: beyond it none was tried."
 
 
 def decide(*, confirmed: bool, conditional: bool = False, refuted: bool) -> Verdict:

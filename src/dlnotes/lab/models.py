@@ -4,17 +4,32 @@ Their weights come out of a generator, so that the same seed gives the same weig
 to every method, on every platform.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dlnotes.cnn.arithmetic import conv_output_size, conv_parameter_count
+from dlnotes.cnn.convolution import mac_count
+from dlnotes.lab.tasks import Task
+from dlnotes.networks.activations import (
+    gelu,
+    mish,
+    scaled_tanh,
+    sigmoid,
+    silu,
+    sine,
+    tanh,
+)
+from dlnotes.networks.rectifiers import leaky_relu, relu
 from dlnotes.nn import Linear
 
 Function = Callable[[Tensor], Tensor]
 InitStd = Callable[[int, int], float]
+ModelFactory = Callable[[np.random.Generator, Task], nn.Module]
 
 
 def glorot(inputs: int, outputs: int) -> float:
@@ -168,6 +183,221 @@ class Recurrent(nn.Module):
         for step in range(z.shape[1]):
             h = self.activation(z[:, step] + h @ self.recurrent)
         return self.outwards(h)
+
+
+class HiddenLayer(NamedTuple):
+    """What units do to their net inputs, and what their weights begin with."""
+
+    activation: Function
+    init_std: InitStd = glorot
+    maxout_pieces: int = 1
+
+
+def larger_of_two(z: Tensor) -> Tensor:
+    """Return the larger of the two net inputs that each Maxout unit has."""
+    return z.reshape(len(z), -1, 2).amax(2)
+
+
+HIDDEN_LAYERS = {
+    "sigmoid": HiddenLayer(sigmoid),
+    "tanh": HiddenLayer(tanh),
+    "scaled tanh": HiddenLayer(scaled_tanh),
+    "ReLU": HiddenLayer(relu, he),
+    "leaky ReLU": HiddenLayer(leaky_relu, he),
+    "Maxout": HiddenLayer(larger_of_two, maxout_pieces=2),
+    "SiLU": HiddenLayer(silu, he),
+    "GELU": HiddenLayer(gelu, he),
+    "Mish": HiddenLayer(mish, he),
+    "sine": HiddenLayer(sine),
+}
+
+
+def mlp(layer: HiddenLayer, *widths: int) -> ModelFactory:
+    """Return what builds a network with hidden layers of one kind for a task.
+
+    Parameters
+    ----------
+    layer
+        What all of its hidden layers are.
+    *widths
+        How many units each has.
+
+    Returns
+    -------
+    build
+        From a generator and a task to the network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlnotes.lab.models import HIDDEN_LAYERS, mlp
+    >>> from dlnotes.lab.tasks import moons
+    >>> rng = np.random.default_rng(0)
+    >>> model = mlp(HIDDEN_LAYERS["ReLU"], 16)(rng, moons(rng, train=10, noise=0.1))
+    >>> [tuple(each.shape) for each in model.parameters()]
+    [(16, 2), (16,), (2, 16), (2,)]
+    """
+
+    def build(rng: np.random.Generator, task: Task) -> nn.Module:
+        sizes = [task.train[0].shape[1], *widths, task.outputs]
+        activation, init_std, pieces = layer
+        return MLP(rng, sizes, activation, init_std=init_std, maxout_pieces=pieces)
+
+    return build
+
+
+def recurrent(layer: HiddenLayer, units: int) -> ModelFactory:
+    """Return what builds a network with one recurrent layer for a task.
+
+    Parameters
+    ----------
+    layer
+        What that layer is.
+    units
+        How many units it has.
+
+    Returns
+    -------
+    build
+        From a generator and a task to the network.
+    """
+
+    def build(rng: np.random.Generator, task: Task) -> nn.Module:
+        sizes = (task.train[0].shape[2], units, task.outputs)
+        return Recurrent(rng, sizes, layer.activation, init_std=layer.init_std)
+
+    return build
+
+
+def he_normal_(
+    model: nn.Module, rng: np.random.Generator, gain: float = 2
+) -> nn.Module:
+    """Draw normal weights of variance gain / inputs, and biases of zero.
+
+    A gain of two is the one for rectifiers (He et al. 2015).
+
+    Parameters
+    ----------
+    model
+        The network, which is changed.
+    rng
+        The source of the weights.
+    gain
+        The variance of a weight times the number of inputs of its unit.
+
+    Returns
+    -------
+    model
+        The same network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from dlnotes.lab.models import he_normal_
+    >>> model = he_normal_(torch.nn.Linear(50, 2000), np.random.default_rng(0))
+    >>> round(model.weight.var().item(), 3), model.bias.any().item()
+    (0.04, False)
+    """
+    with torch.no_grad():
+        for each in model.parameters():
+            std = (gain / each[0].numel()) ** 0.5 if each.ndim > 1 else 0.0
+            each.copy_(torch.tensor(rng.normal(0, std, size=each.shape)))
+    return model
+
+
+class Conv(NamedTuple):
+    """A convolutional layer."""
+
+    K: int
+    F: int
+    S: int = 1
+    P: int = 0
+
+
+class Pool(NamedTuple):
+    """A max pooling layer."""
+
+    F: int
+    S: int
+
+
+class Dense(NamedTuple):
+    """A layer of units that see all that the layer before returns."""
+
+    K: int
+
+
+Layer = Conv | Pool | Dense
+
+CIFAR_NET = (Conv(15, 5, P=2), Pool(2, 2), Dense(10))
+ALEXNET = (
+    *(Conv(96, 11, S=4), Pool(3, 2)),
+    *(Conv(256, 5, P=2), Pool(3, 2)),
+    *(Conv(384, 3, P=1), Conv(384, 3, P=1), Conv(256, 3, P=1), Pool(3, 2)),
+    *(Dense(4096), Dense(4096), Dense(1000)),
+)
+VGG_11 = (
+    *(Conv(64, 3, P=1), Pool(2, 2)),
+    *(Conv(128, 3, P=1), Pool(2, 2)),
+    *(Conv(256, 3, P=1), Conv(256, 3, P=1), Pool(2, 2)),
+    *(Conv(512, 3, P=1), Conv(512, 3, P=1), Pool(2, 2)),
+    *(Conv(512, 3, P=1), Conv(512, 3, P=1), Pool(2, 2)),
+    *(Dense(4096), Dense(4096), Dense(1000)),
+)
+# Each with the width of the images that it reads.
+NETWORKS: dict[str, tuple[int, tuple[Layer, ...]]] = {
+    "AlexNet": (227, ALEXNET),
+    "VGG-11": (224, VGG_11),
+    "the CIFAR network": (32, CIFAR_NET),
+}
+
+
+def build_layers(
+    layers: Sequence[Layer], width: int
+) -> Iterator[tuple[nn.Module, int, int]]:
+    """Yield each layer for color images, its multiply-adds, and its parameters.
+
+    Parameters
+    ----------
+    layers
+        The layers, as in `NETWORKS`.
+    width
+        How many pixels an image is wide and high.
+
+    Yields
+    ------
+    module
+        PyTorch's layer, without weights, on the device ``meta``.
+    multiply_adds
+        How many products of a weight and an input one image takes.
+    parameters
+        How many weights and biases there are.
+
+    Examples
+    --------
+    >>> from dlnotes.lab.models import CIFAR_NET, build_layers
+    >>> [counts for _, *counts in build_layers(CIFAR_NET, 32)]
+    [[1152000, 1140], [0, 0], [38400, 38410]]
+    """
+    depth = 3
+    for layer in layers:
+        match layer:
+            case Conv(K, F, S, P):
+                width = conv_output_size(width, F, stride=S, padding=P)
+                work = mac_count(F, depth, filters=K, places=width**2)
+                conv = nn.Conv2d(depth, K, F, S, P, device="meta")
+                yield conv, work, conv_parameter_count(K, F, depth)
+                depth = K
+            case Pool(F, S):
+                width = conv_output_size(width, F, stride=S)
+                yield nn.MaxPool2d(F, S), 0, 0
+            case Dense(K):
+                inputs, depth, width = depth * width**2, K, 1
+                work = mac_count(1, inputs, filters=K, places=1)
+                linear = nn.Linear(inputs, K, device="meta")
+                dense = nn.Sequential(nn.Flatten(), linear)
+                yield dense, work, conv_parameter_count(K, 1, inputs)
 
 
 def _normal(rng: np.random.Generator, shape: Sequence[int], init_std: float) -> Tensor:

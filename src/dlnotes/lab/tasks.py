@@ -1,7 +1,7 @@
 """What the experiments learn: data sets, split by a seed.
 
-A maker takes a generator and returns a `Task`; the same seed makes the same task, so
-that methods which share a seed are compared on the same rows.
+A `TaskFactory` takes a generator and returns a `Task`; the same seed makes the same
+task, so that methods which share a seed are compared on the same rows.
 """
 
 import gzip
@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any
+from itertools import product
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float, Integer
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -22,6 +24,10 @@ from dlnotes.lab.data import Split, load
 from dlnotes.lab.metrics import accuracy, negative_mse, r_squared
 
 Rows = tuple[Tensor, Tensor]
+Place = Literal["border", "center"]
+
+# A plus and a cross.
+MARKS = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[1, 0, 1], [0, 1, 0], [1, 0, 1]]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +59,9 @@ class Task:
         train, test = (len(X) for X, _ in (self.train, self.test))
         tests = f", {test:,} test rows" if test else ""
         return f"{self.name}: {train:,} training rows{tests}"
+
+
+TaskFactory = Callable[[np.random.Generator], Task]
 
 
 def hold_out(task: Task, rng: np.random.Generator) -> Task:
@@ -298,6 +307,86 @@ def adding(
         loss=functional.mse_loss,
         score=negative_mse,
     )
+
+
+def plus_or_cross(rng: np.random.Generator, *, images: int = 1000) -> Task:
+    """Tell a plus from a cross, at the border or near the center of a noisy image.
+
+    Parameters
+    ----------
+    rng
+        The source of randomness.
+    images
+        How many images to draw for each of the two places, for training and again for
+        testing.
+
+    Returns
+    -------
+    task
+        The images marked at the border, then as many marked near the center; the label
+        is 1 for a cross.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlnotes.lab.tasks import plus_or_cross
+    >>> task = plus_or_cross(np.random.default_rng(0), images=10)
+    >>> task.train[0].shape, task.train[1].sum().item()
+    (torch.Size([20, 1, 20, 20]), 10)
+    """
+
+    def both() -> Rows:
+        (X, y), (X_2, y_2) = (
+            marked_images(rng, "border", images=images),
+            marked_images(rng, "center", images=images),
+        )
+        return torch.cat([X, X_2]), torch.cat([y, y_2])
+
+    return Task(
+        name="a plus or a cross in noise",
+        train=both(),
+        test=both(),
+        outputs=2,
+        loss=functional.cross_entropy,
+        score=accuracy,
+    )
+
+
+def marked_images(
+    rng: np.random.Generator, place: Place, *, images: int = 1000, width: int = 20
+) -> tuple[Float[Tensor, "images 1 width width"], Integer[Tensor, "images"]]:
+    """Draw noise with a plus or a cross in it, as many of one as of the other.
+
+    Parameters
+    ----------
+    rng
+        The source of randomness.
+    place
+        Where the mark of 3x3 pixels is: touching the border, or with its middle within
+        two pixels of that of the image.
+    images
+        How many images to draw.
+    width
+        How many pixels an image is wide and high.
+
+    Returns
+    -------
+    X
+        The images: noise of standard deviation 0.5, and 1 added where the mark is.
+    y
+        The mark of each, 0 for a plus and 1 for a cross.
+    """
+    last, first = width - 3, width // 2 - 3
+    everywhere = product(range(last + 1), repeat=2)
+    corners = {
+        "border": [each for each in everywhere if {0, last} & {*each}],
+        "center": [*product(range(first, first + 4), repeat=2)],
+    }[place]
+    X = rng.normal(0, 0.5, size=(images, 1, width, width))
+    y = rng.permutation(np.arange(images) % 2)
+    for image, label, (i, j) in zip(X, y, rng.choice(corners, images), strict=True):
+        image[0, i : i + 3, j : j + 3] += MARKS[label]
+    return _rows(X, y)
 
 
 @cache

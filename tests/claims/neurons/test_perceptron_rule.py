@@ -1,0 +1,106 @@
+"""The rules about how a perceptron learns, on made-up rows."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from dlnotes.claims import Row, Verdict
+from dlnotes.claims.evidence import by_method
+from dlnotes.claims.neurons import perceptron_rule as room
+
+HOLDS, CONDITIONAL, FAILS, OPEN = Verdict
+
+
+@pytest.mark.parametrize(
+    ("most", "wrong", "verdict"),
+    [
+        (1.0, 0.0, HOLDS),
+        (1.0, 4.0, CONDITIONAL),
+        (1.1, 4.0, FAILS),
+        (1.1, 0.0, FAILS),
+    ],
+)
+def test_the_rule_about_convergence(
+    most: float, wrong: float, verdict: Verdict
+) -> None:
+    found = [
+        Row("corrections as a share of the bound", "", "margin 0.5", (0.2, most)),
+        Row("corrections as a share of the bound", "", "margin 0.1", (0.1, 0.2)),
+        Row("mistakes in epoch 1,000", "", "exclusive or", (wrong,)),
+    ]
+
+    assert room.judge_convergence(found).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("printed", "verdict"),
+    [
+        ((1.0, 0.96, 0.95), HOLDS),
+        ((1.0, 0.9, 0.5), CONDITIONAL),
+        ((1.0, 0.2, 0.1), FAILS),
+        ((0.9, 0.9, 0.9), FAILS),
+    ],
+)
+def test_the_rule_about_the_printed_rule(
+    printed: tuple[float, ...], verdict: Verdict
+) -> None:
+    found = []
+    for data, share in zip("abc", printed, strict=True):
+        learned = tuple(
+            np.repeat([1.0, 0.0], [round(100 * share), 100 - round(100 * share)])
+        )
+        found.append(Row("learned", "correct rule", data, (1.0,) * 100))
+        found.append(Row("learned", "printed rule", data, learned))
+
+    ruling = room.judge_printed_rule(found)
+
+    assert ruling.verdict is verdict
+    if verdict is CONDITIONAL:
+        assert ruling.condition == "in a"
+
+
+def test_an_overflow_of_the_printed_rule_is_not_warned_of() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        finding = room.seed_rule_learns(range(2))
+
+    assert len(finding.measured) == 24
+    assert by_method(finding.measured, "learned", "and, step, start at zero")[
+        "correct rule"
+    ] == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("hebb", "growth", "rest", "verdict"),
+    [
+        (0.9, 100.0, 1.0, HOLDS),
+        (0.9, 40.0, 1.0, CONDITIONAL),
+        (0.9, 100.0, 1.1, CONDITIONAL),
+        (0.96, 100.0, 1.0, OPEN),
+        (1.0, 100.0, 1.0, FAILS),
+    ],
+)
+def test_the_rule_about_hebb(
+    hebb: float, growth: float, rest: float, verdict: Verdict
+) -> None:
+    found = [
+        Row(
+            "accuracy", "Hebb", room.CORRELATED, (hebb, hebb, hebb - 1e-9 * (hebb < 1))
+        ),
+        Row("accuracy", "perceptron", room.CORRELATED, (1.0,) * 3),
+        Row("growth", "Hebb", room.CORRELATED, (growth,) * 3),
+        Row(
+            "growth after the last mistake", "perceptron", room.CORRELATED, (rest,) * 3
+        ),
+    ]
+
+    assert room.judge_hebb(found).verdict is verdict
+
+
+def test_what_hebb_and_the_perceptron_do_is_noted() -> None:
+    noted = room.hebb_and_perceptron(0, 0.9)
+
+    assert noted["accuracy", "perceptron"] == 1
+    assert 0.8 < noted["accuracy", "Hebb"] < 1
+    assert noted["growth", "Hebb"] == pytest.approx(100)
