@@ -93,7 +93,12 @@ class Tree:
         """Name the definitions of dlnotes that one definition uses."""
         module, node = self.module(name.module), self.definition(name)
         if module and node and name.module not in SHALLOW:
-            found = (self.resolve(module, each) for each in ast.walk(node))
+            loaded = (
+                each
+                for each in ast.walk(node)
+                if not isinstance(getattr(each, "ctx", None), ast.Store)
+            )
+            found = (self.resolve(module, each) for each in loaded)
             yield from (each for each in found if each and self.counts(each))
 
     def counts(self, name: Name) -> bool:
