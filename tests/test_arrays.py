@@ -1,15 +1,25 @@
 """What `checked` refuses, and in which words."""
 
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from importlib import import_module
 from typing import Any
 
+import array_api_compat
 import numpy as np
 import pytest
 import torch
 from jaxtyping import Float, Int
 
-from dlnotes.arrays import Array, checked
-from dlnotes.neurons.perceptron import Perceptron, heaviside, net_input
+from dlnotes.arrays import Array, array_namespace, checked
+from dlnotes.contents import CONTENTS
+from dlnotes.neurons.perceptron import Perceptron, heaviside, net_input, predict
+from dlnotes.optimization import adam
 from dlnotes.optimization.adam import State, update
+
+Function = Callable[..., Any]
 
 MODEL = Perceptron(W=np.ones((3, 5)), b=np.ones(5))
 
@@ -72,5 +82,226 @@ def test_what_is_returned_is_held_to_the_axes_of_what_was_given() -> None:
     def broken(x: Float[Array, "batch inputs"]) -> Float[Array, "batch"]:
         return x[0]
 
-    with pytest.raises(ValueError, match=r"got result of shape \(3,\), but batch is 2"):
+    with pytest.raises(
+        ValueError, match=r"broken\(\) returned result of shape \(3,\), but batch is 2"
+    ):
         broken(np.ones((2, 3)))
+
+
+def test_an_error_about_what_is_returned_names_the_function() -> None:
+    @checked
+    def counted(x: Float[Array, "batch"]) -> Float[Array, "batch"]:
+        return x > 0  # type: ignore[return-value]
+
+    with pytest.raises(
+        TypeError, match=r"^counted\(\) wants Float numbers in result, got"
+    ):
+        counted(np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("z", "way"),
+    [
+        (np.array([1, -1]), r"int64; z\.astype\(float\) makes them so"),
+        (np.array([True]), r"bool; z\.astype\(float\) makes them so"),
+        (torch.tensor([1, -1]), r"int64; z\.float\(\) makes them so"),
+    ],
+)
+def test_whole_numbers_are_refused_with_the_way_to_convert_them(
+    z: Any, way: str
+) -> None:
+    with pytest.raises(
+        TypeError, match=f"heaviside.. wants Float numbers in z, got {way}"
+    ):
+        heaviside(z)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "<f8", ">f2"])
+def test_floats_are_floats_in_either_order_of_bytes(dtype: str) -> None:
+    z = np.array([-1.0, 2.0]).astype(dtype)
+
+    assert heaviside(z).tolist() == [0, 1]
+
+
+def test_a_parameter_and_a_tensor_are_of_one_library() -> None:
+    W, b = torch.nn.Parameter(torch.ones(2, 1)), torch.nn.Buffer(torch.zeros(1))
+    model = Perceptron(W, b)  # type: ignore[arg-type]
+
+    assert net_input(model, torch.ones(1, 2)).tolist() == [[2.0]]
+    assert net_input(Perceptron(torch.ones(2, 1), W[0]), W.T).tolist() == [[3.0]]
+
+
+def test_the_library_of_an_array_is_that_of_the_standard() -> None:
+    for array in (np.ones(1), torch.ones(1), torch.nn.Parameter(torch.ones(1))):
+        assert array_namespace(array) is array_api_compat.array_namespace(array)
+    with pytest.raises(TypeError, match="not a supported array type"):
+        array_namespace([1.0])
+
+
+def test_a_compilation_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    torch.compiler.reset()
+    torch.compile(heaviside, fullgraph=True, backend="eager")(torch.ones(2))
+
+    assert not [each for each in recwarn if "lru_cache" in str(each.message)]
+
+
+@pytest.mark.parametrize("state", [None, 3, (1, 2)], ids=repr)
+def test_what_is_no_state_is_refused(state: Any) -> None:
+    kind = type(state).__name__
+
+    with pytest.raises(
+        TypeError, match=f"update.. wants a State for state, got {kind}"
+    ):
+        update(np.ones(2), np.ones(2), state)
+
+
+def test_what_is_wanted_may_not_be_none() -> None:
+    missing: Any = None
+
+    with pytest.raises(TypeError, match="wants an array for X, got NoneType"):
+        net_input(MODEL, missing)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'X'"):
+        net_input(MODEL)  # type: ignore[call-arg]
+
+
+def test_jax_takes_a_dataclass_of_arrays() -> None:
+    jax = pytest.importorskip("jax")
+    jnp = jax.numpy
+    model, theta = Perceptron(jnp.ones((2, 1)), jnp.zeros(1)), jnp.ones(3)
+    state = adam.init(theta)
+
+    answers = jax.jit(predict)(model, jnp.ones((4, 2)))
+    slopes = jax.grad(lambda model: net_input(model, jnp.ones((4, 2))).sum())(model)
+    _, after = jax.jit(update)(theta, theta, state)
+
+    assert answers.tolist() == 4 * [[1.0]]
+    assert slopes.W.tolist() == [[4.0], [4.0]]
+    assert int(after.t) == 1
+
+
+# Every public function of a section
+
+
+def public() -> Iterator[Function]:
+    """Yield the functions of the book."""
+    for chapter, sections in CONTENTS.items():
+        for section in sections:
+            module = import_module(f"dlnotes.{chapter}.{section}")
+            for name, value in vars(module).items():
+                own = getattr(value, "__module__", "") == module.__name__
+                if inspect.isfunction(value) and own and not name.startswith("_"):
+                    yield value
+
+
+def wanted(hint: Any, *path: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Yield the path of each array in an annotation, and its axes."""
+    if hasattr(hint, "dim_str"):
+        yield path, tuple(hint.dim_str.split())
+    elif is_dataclass(origin := typing.get_origin(hint) or hint):
+        for each in fields(origin):
+            yield from wanted(each.type, *path, each.name)
+    else:
+        for option in typing.get_args(hint):
+            yield from wanted(option, *path)
+
+
+def arrays_of(function: Function) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return the arrays that a function takes, and their axes."""
+    hints = function.__annotations__.items()
+    return {
+        path: axes
+        for name, hint in hints
+        if name != "return"
+        for path, axes in wanted(hint, name)
+    }
+
+
+def arguments(function: Function, shapes: dict[tuple[str, ...], list[int]]) -> Any:
+    """Return arrays of these shapes, dataclasses of them and fitting settings."""
+    given: dict[str, Any] = {}
+    for name, each in inspect.signature(function).parameters.items():
+        hint = each.annotation
+        origin = typing.get_origin(hint) or hint
+        kind = int if "Int" in str(hint) else float
+        if (name,) in shapes:
+            given[name] = np.ones(shapes[name,], kind)
+        elif is_dataclass(origin):
+            made = {f.name: (name, f.name) for f in fields(origin)}
+            given[name] = typing.cast(Any, origin)(
+                **{f: np.ones(shapes[p]) if p in shapes else 1 for f, p in made.items()}
+            )
+        elif each.default is each.empty:
+            given[name] = np.random.default_rng(0) if name == "rng" else 1
+    return given
+
+
+TAKE_ARRAYS = [each for each in public() if arrays_of(each)]
+NAMES = [f"{each.__module__.partition('.')[2]}.{each.__name__}" for each in TAKE_ARRAYS]
+SHARED = [
+    pytest.param(function, path, k, id=f"{name}, axis {k} of {'.'.join(path)}")
+    for function, name in zip(TAKE_ARRAYS, NAMES, strict=True)
+    for number, (path, axes) in enumerate(arrays_of(function).items())
+    for k, axis in enumerate(axes)
+    if number
+    and axis in [a for x in list(arrays_of(function).values())[:number] for a in x]
+]
+
+
+def sizes(axes: tuple[str, ...]) -> list[int]:
+    """Return a size for each axis, the same wherever its name stands."""
+    return [2 + sum(map(ord, axis)) % 5 for axis in axes]
+
+
+def test_there_are_functions_that_take_arrays() -> None:
+    assert len(TAKE_ARRAYS) > 50
+    assert len(SHARED) > 40
+
+
+@pytest.mark.parametrize("function", TAKE_ARRAYS, ids=NAMES)
+def test_a_function_that_takes_arrays_is_checked(function: Function) -> None:
+    assert hasattr(function, "__wrapped__")
+
+
+@pytest.mark.parametrize("function", TAKE_ARRAYS, ids=NAMES)
+def test_every_function_refuses_another_kind_of_numbers(function: Function) -> None:
+    shapes = {path: sizes(axes) for path, axes in arrays_of(function).items()}
+    given = arguments(function, shapes)
+    name, *field = next(iter(shapes))
+    value: Any = np.ones(shapes[name, *field], complex)
+    if field:
+        value = given[name].__class__(**{**vars(given[name]), field[0]: value})
+
+    with pytest.raises(
+        TypeError, match=rf"{function.__name__}\(\) wants .* got complex"
+    ):
+        function(**given | {name: value})
+
+
+@pytest.mark.parametrize("function", TAKE_ARRAYS, ids=NAMES)
+def test_every_function_refuses_another_number_of_axes(function: Function) -> None:
+    found = arrays_of(function)
+    path, axes = next(
+        ((p, a) for p, a in found.items() if not any(x[0] in "*." for x in a)),
+        next(iter(found.items())),
+    )
+    shapes = {p: sizes(a) for p, a in found.items()}
+    fixed = [axis for axis in axes if axis[0] not in "*."]
+    if not fixed and len(found) == 1:
+        return  # one array of any shape
+    shapes[path] = [9, *shapes[path], 9] if len(fixed) == len(axes) else []
+    if not fixed:
+        shapes[path] = [9, 9, 9, 9]
+
+    with pytest.raises(ValueError, match=rf"{function.__name__}\(\) got .* of shape"):
+        function(**arguments(function, shapes))
+
+
+@pytest.mark.parametrize(("function", "path", "k"), SHARED)
+def test_every_function_refuses_axes_that_disagree(
+    function: Function, path: tuple[str, ...], k: int
+) -> None:
+    shapes = {each: sizes(axes) for each, axes in arrays_of(function).items()}
+    shapes[path][k] += 1
+
+    with pytest.raises(ValueError, match=rf"{function.__name__}\(\) got .* but "):
+        function(**arguments(function, shapes))

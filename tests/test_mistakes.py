@@ -1,15 +1,21 @@
 """Every mistake that an exercise knows, planted in its section, breaks the tests.
 
-``pytest -m mistakes`` runs them.  Each runs the section's own tests in a forked
-process, where the mistake stands in place of the section's function.
+``pytest -m mistakes`` plants them.  The tests of a section are collected once, in a
+forked process.  It forks another for each mistake, where the mistake stands in place of
+the section's function, and for each solution, with which the tests must stay green.
+
+The test that caught a mistake the last time is tried first.  That is only a hint: if it
+passes, the others follow.
 """
 
+import gc
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import wraps
 from importlib import import_module
 from inspect import signature
@@ -20,8 +26,12 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from hypothesis import Phase, settings
 
-from dlnotes.exercises import Exercise, Mistake, _call, _equal, _parts, every
+from dlnotes.exercises import _call as call_by_name
+from dlnotes.exercises import _equal as equal
+from dlnotes.exercises import _parts as parts
+from dlnotes.exercises import every
 
 pytestmark = [
     pytest.mark.mistakes,
@@ -32,9 +42,26 @@ pytestmark = [
 SECONDS = 600  # after which a process that hangs is ended
 OPTIONS = [
     *("-xq", "--assert=plain", "-pno:randomly", "-pno:cacheprovider"),
-    *("-k", "not compiled and not elsewhere and not jax"),  # a mistake is NumPy code
+    "--hypothesis-profile=notice",
+    *("-k", "not compiled and not other_device and not jax"),  # a mistake is NumPy code
 ]
-PLANTED = [(exercise, each) for exercise in every() for each in exercise.mistakes]
+# That an example fails is enough: a smaller one need not be looked for.
+settings.register_profile("notice", phases=[Phase.explicit, Phase.generate])
+SECTIONS = list(dict.fromkeys(exercise.section for exercise in every()))
+PLANTED: dict[Callable[..., Any], Callable[..., Any]] = {}  # in place of a solution
+
+
+@dataclass(frozen=True)
+class Planting:
+    """What is to stand in place of a solution, and what the tests say of it."""
+
+    name: str
+    solution: Callable[..., Any]
+    answer: Callable[..., Any]
+    expected: pytest.ExitCode
+    code: int = int(pytest.ExitCode.INTERNAL_ERROR)
+    caught_by: str = ""
+    log: str = ""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,63 +72,189 @@ def loaded() -> None:
     torch.compiler.reset()  # for its imports, which the optimizers need
 
 
-def name(planted: tuple[Exercise, Mistake]) -> str:
-    exercise, mistake = planted
-    return f"{exercise.name}: {mistake.message.partition('.')[0]}"
-
-
-@pytest.mark.parametrize("planted", PLANTED, ids=name)
-def test_the_tests_of_the_section_notice(
-    planted: tuple[Exercise, Mistake], tmp_path: Path
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_tests_of_a_section_notice_each_mistake_and_accept_each_solution(
+    section: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    subtests: pytest.Subtests,
 ) -> None:
-    exercise, mistake = planted
+    cache, key = getattr(request.config, "cache", None), f"mistakes/{section}"
+    hints = cache.get(key, {}) if cache else {}
 
-    code = planting(exercise, mistake.answer, tmp_path / "log")
+    found = planted(section, hints, tmp_path)
 
-    log = (tmp_path / "log").read_text(encoding="utf-8")
-    assert code == pytest.ExitCode.TESTS_FAILED, (
-        f"the tests of {exercise.section} end with {code!r} where {exercise.name} "
-        f"is answered by the mistake {mistake.message!r}\n{log}"
-    )
+    if cache:
+        cache.set(key, {each.name: each.caught_by for each in found if each.caught_by})
+    for each in found:
+        with subtests.test(each.name):
+            assert each.code == each.expected, (
+                f"the tests of {section} end with {each.code} where {each.name} "
+                f"is planted, not with {each.expected!r}\n{each.log}"
+            )
 
 
-@pytest.mark.parametrize("exercise", every(), ids=lambda each: each.name)
-def test_the_tests_of_the_section_stay_green_with_the_solution_planted(
-    exercise: Exercise, tmp_path: Path
+def test_a_stale_hint_hides_nothing(tmp_path: Path) -> None:
+    section = SECTIONS[0]
+    names = [each.name for each in plantings(section)]
+    wrong = tests_of(section).name + "::test_that_is_not_there"
+
+    found = planted(section, dict.fromkeys(names, wrong), tmp_path)
+
+    assert [each.code for each in found] == [each.expected for each in found]
+
+
+def test_what_no_test_can_notice_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = planting(exercise, exercise.solution, tmp_path / "log")
+    section = SECTIONS[0]
+    solution = plantings(section)[0].solution
+    unnoticed = Planting("the same", solution, solution, pytest.ExitCode.TESTS_FAILED)
+    monkeypatch.setattr(sys.modules[__name__], "plantings", lambda _: [unnoticed])
 
-    assert code == pytest.ExitCode.OK, (tmp_path / "log").read_text(encoding="utf-8")
+    (found,) = planted(section, {}, tmp_path)
+
+    assert found.code == pytest.ExitCode.OK
+    assert "passed" in found.log
 
 
-def planting(exercise: Exercise, answer: Callable[..., Any], log: Path) -> int:
-    """Run a section's tests with an answer in place of its function."""
-    section = import_module(f"dlnotes.{exercise.section}")
-    function = exercise.solution.__name__
-    assert getattr(section, function) is exercise.solution
-    chapter, module = exercise.section.split(".")
-    tests = Path(__file__).parent / chapter / f"test_{module}.py"
+def plantings(section: str) -> list[Planting]:
+    """List the mistakes and the solutions of a section's exercises."""
+    found = []
+    for exercise in every():
+        if exercise.section == section:
+            plant = Planting(
+                f"{exercise.name}: its solution",
+                exercise.solution,
+                exercise.solution,
+                pytest.ExitCode.OK,
+            )
+            found.append(plant)
+            found += [
+                replace(
+                    plant,
+                    name=f"{exercise.name}: {mistake.message.partition('.')[0]}",
+                    answer=mistake.answer,
+                    expected=pytest.ExitCode.TESTS_FAILED,
+                )
+                for mistake in exercise.mistakes
+            ]
+    return found
+
+
+def planted(section: str, hints: dict[str, str], folder: Path) -> list[Planting]:
+    """Run a section's tests with each answer in place of its function."""
+    nursery = Nursery(plantings(section), hints, folder)
     if (child := os.fork()) == 0:
-        setattr(section, function, stand_in(exercise.solution, answer))
-        run(tests, log)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        nursery.run(section)
+    os.waitpid(child, 0)
+    if not nursery.outcomes.exists():
+        pytest.fail(nursery.log.read_text(encoding="utf-8"))
+    outcomes = json.loads(nursery.outcomes.read_text(encoding="utf-8"))
+    return [
+        replace(each, **outcome)
+        for each, outcome in zip(nursery.plantings, outcomes, strict=True)
+    ]
 
 
-def run(tests: Path, log: Path) -> NoReturn:
-    """Run a test module afresh, and end the process with pytest's exit code."""
-    code = int(pytest.ExitCode.INTERNAL_ERROR)
-    try:
-        signal.alarm(SECONDS)
-        torch.set_num_threads(1)  # a forked process has none of the others
-        for module in [each for each in sys.modules if each.startswith("tests.")]:
-            del sys.modules[module]
-        with log.open("w", encoding="utf-8") as stream:
-            os.dup2(stream.fileno(), 1)
-            os.dup2(stream.fileno(), 2)
-            sys.stdout = sys.stderr = stream
-            code = int(pytest.main([*OPTIONS, str(tests)]))
-    finally:
-        os._exit(code)
+class Nursery:
+    """A plugin for pytest that runs what was collected once for each planting."""
+
+    def __init__(
+        self, plantings: list[Planting], hints: dict[str, str], folder: Path
+    ) -> None:
+        self.plantings, self.hints = plantings, hints
+        self.log, self.caught = folder / "log", folder / "caught"
+        self.outcomes = folder / "outcomes.json"
+        self.done: list[dict[str, Any]] | None = []  # None in the process of a planting
+
+    def run(self, section: str) -> NoReturn:
+        """Collect a section's tests, and end the process with pytest's exit code."""
+        code = int(pytest.ExitCode.INTERNAL_ERROR)
+        try:
+            torch.set_num_threads(1)  # a forked process has none of the others
+            for module in [each for each in sys.modules if each.startswith("tests.")]:
+                del sys.modules[module]
+            open_to_planting(section, [each.solution for each in self.plantings])
+            with self.log.open("w", encoding="utf-8") as stream:
+                os.dup2(stream.fileno(), 1)
+                os.dup2(stream.fileno(), 2)
+                sys.stdout = sys.stderr = stream
+                arguments = [*OPTIONS, str(tests_of(section))]
+                code = int(pytest.main(arguments, plugins=[self]))
+            if self.done:
+                self.outcomes.write_text(json.dumps(self.done), encoding="utf-8")
+        finally:
+            os._exit(code)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Fork for each planting; there pytest goes on to run the tests."""
+        gc.collect()
+        gc.freeze()  # or each process would look through all of PyTorch, twice
+        for each in self.plantings:
+            self.caught.unlink(missing_ok=True)
+            sys.stdout.flush()
+            start = self.log.stat().st_size
+            if (child := os.fork()) == 0:
+                signal.alarm(SECONDS)
+                self.order(session.items, each)
+                PLANTED[each.solution] = stand_in(each.solution, each.answer)
+                self.done = None
+                return None
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            self.note(each, code, start)
+        return True
+
+    def order(self, items: list[pytest.Item], planting: Planting) -> None:
+        """Put first the tests that caught this mistake, or others of this function."""
+        before = [
+            done["caught_by"]
+            for done, each in zip(self.done or [], self.plantings, strict=False)
+            if each.solution is planting.solution
+        ]
+        likely = [self.hints.get(planting.name, ""), *reversed(before)]
+        items.sort(
+            key=lambda item: (
+                likely.index(item.nodeid) if item.nodeid in likely else len(likely)
+            )
+        )
+
+    def note(self, planting: Planting, code: int, start: int) -> None:
+        """Keep how the tests of a planting ended, and what they printed."""
+        log = self.log.read_bytes()[start:].decode(errors="replace")
+        caught = self.caught.read_text("utf-8") if self.caught.exists() else ""
+        assert self.done is not None, planting.name
+        self.done.append({"code": code, "caught_by": caught, "log": log})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Say which test noticed."""
+        if report.failed:
+            self.caught.write_text(report.nodeid, encoding="utf-8")
+
+
+def tests_of(section: str) -> Path:
+    """Return the test module of a section."""
+    chapter, module = section.split(".")
+    return Path(__file__).parent / chapter / f"test_{module}.py"
+
+
+def open_to_planting(section: str, solutions: list[Callable[..., Any]]) -> None:
+    """Let each solution in its module be what is planted, from when it is planted."""
+    module = import_module(f"dlnotes.{section}")
+    for solution in dict.fromkeys(solutions):
+        assert getattr(module, solution.__name__) is solution
+        setattr(module, solution.__name__, replaceable(solution))
+
+
+def replaceable(solution: Callable[..., Any]) -> Callable[..., Any]:
+    """Call what is planted in place of a solution, or the solution."""
+
+    @wraps(solution)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return PLANTED.get(solution, solution)(*args, **kwargs)
+
+    return call
 
 
 def stand_in(
@@ -115,7 +268,6 @@ def stand_in(
     """
     order = signature(solution)
 
-    @wraps(solution)
     def call(*args: Any, **kwargs: Any) -> Any:
         given = {
             name: value
@@ -126,12 +278,11 @@ def stand_in(
             arrays = mapped(as_numpy, given)
         except RuntimeError as error:  # a gradient is wanted
             pytest.skip(str(error))
-        section, function = sys.modules[solution.__module__], solution.__name__
-        with patch.object(section, function, solution), np.errstate(all="ignore"):
+        with patch.dict(PLANTED, clear=True), np.errstate(all="ignore"):
             wanted = solution(*args, **kwargs)
             try:
-                got = _call(answer, arrays)
-                if _equal(_parts(got), _parts(mapped(as_numpy, wanted))):
+                got = call_by_name(answer, arrays)
+                if equal(parts(got), parts(mapped(as_numpy, wanted))):
                     return wanted
                 return mapped(typed, wanted, got)
             except Exception as error:  # whatever the answer may raise

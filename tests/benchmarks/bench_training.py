@@ -48,15 +48,30 @@ def test_a_step_of_a_convolutional_network(benchmark: Any, engine: str) -> None:
     assert step() < first
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
+OPTIMIZERS: dict[str, tuple[str, dict[str, float]]] = {
+    "SGD": ("SGD", {}),
+    "SGD with momentum": ("SGD", {"momentum": 0.9}),
+    "Adam": ("Adam", {}),
+}
+SIZES = {
+    "a million parameters": [(1000, 1000)],
+    "160 arrays of at most 256 parameters": 80 * [(16, 16), (16,)],
+}
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("engine", LIBRARIES)
-def test_a_step_of_an_optimizer(benchmark: Any, engine: str, name: str) -> None:
-    theta = torch.nn.Parameter(torch.ones(1000, 1000))
-    theta.grad = torch.ones(1000, 1000)
-    settings = {"momentum": 0.9} if name == "SGD" else {}
-    optimizer = getattr(LIBRARIES[engine].optim, name)([theta], **settings)
-    benchmark.group = f"step of {name}, a million parameters"
+def test_a_step_of_an_optimizer(
+    benchmark: Any, engine: str, name: str, sizes: str
+) -> None:
+    theta = [torch.nn.Parameter(torch.ones(size)) for size in SIZES[sizes]]
+    for each in theta:
+        each.grad = torch.ones_like(each)
+    kind, settings = OPTIMIZERS[name]
+    optimizer = getattr(LIBRARIES[engine].optim, kind)(theta, **settings)
+    benchmark.group = f"step of {name}, {sizes}"
 
     benchmark(optimizer.step)
 
-    assert (theta < 1).all()
+    assert all((each < 1).all() for each in theta)

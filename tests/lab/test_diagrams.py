@@ -1,7 +1,8 @@
 """A diagram has the parts that it was asked for, and its arrows reach them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -12,6 +13,7 @@ from matplotlib.patches import Circle, FancyArrowPatch
 
 from dlnotes.lab import diagrams
 from dlnotes.networks.activations import sigmoid
+from dlnotes.neurons.perceptron import heaviside
 
 
 @pytest.fixture
@@ -157,3 +159,57 @@ def test_all_that_is_drawn_is_in_view(ax: Axes) -> None:
     assert ax.get_ylim()[0] <= -2.0
     assert ax.get_ylim()[1] >= 5.35
     assert ax.get_aspect() == 1.0
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0])
+def test_the_graph_of_a_constant_is_a_line_through_the_center(
+    ax: Axes, value: float
+) -> None:
+    diagrams.neuron(ax, (1.0, -1.0), activation=lambda z: np.full(z.shape, value))
+
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), np.full(81, -1.0))
+
+
+def test_the_graph_of_a_step_fills_the_neuron(ax: Axes) -> None:
+    diagrams.neuron(ax, (0.0, 0.0), activation=heaviside, radius=1.0)
+
+    heights = np.asarray(ax.lines[0].get_ydata())
+    np.testing.assert_allclose([heights.min(), heights.max()], [-0.55, 0.55])
+
+
+def test_a_table_leaves_what_is_no_number_empty(ax: Axes) -> None:
+    diagrams.grid(ax, (0.0, 2.0), np.array([[1.0, np.nan], [-np.inf, 0.5]]))
+
+    assert [text.get_text() for text in ax.texts] == ["1", "\u2212inf", "0.5", ""]
+
+
+REFUSED: dict[str, tuple[Callable[[Axes], Any], str]] = {
+    "a pole": (
+        lambda ax: diagrams.neuron(ax, (0, 0), activation=lambda z: z * np.inf),
+        "activation must be finite",
+    ),
+    "no way": (
+        lambda ax: diagrams.arrow(ax, (1, 2), (1, 2), "w"),
+        r"must be apart, got both at \(1, 2\)",
+    ),
+    "no table": (
+        lambda ax: diagrams.grid(ax, (0, 0), np.empty((0, 2))),
+        r"got the shape \(0, 2\)",
+    ),
+    "no square": (
+        lambda ax: diagrams.grid(ax, (0, 0), np.ones((2, 2)), shaded=[(0, 2)]),
+        r"got the shape \(2, 2\) and \[\(0, 2\)\]",
+    ),
+    "an empty layer": (lambda ax: diagrams.layers(ax, [2, 0]), r"got sizes=\[2, 0\]"),
+    "no layer": (lambda ax: diagrams.layers(ax, []), r"got sizes=\[\]"),
+    "a name too many": (lambda ax: diagrams.layers(ax, [1], "ab"), "names='ab'"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize(("draw", "says"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_drawn_is_refused(
+    ax: Axes, draw: Callable[[Axes], Any], says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        draw(ax)

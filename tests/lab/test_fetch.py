@@ -147,6 +147,8 @@ def test_the_nearest_place_that_has_it_is_the_one(
 
     found = [find("set", [served("good")], path=path)]
     for folder in folders[1:]:
+        if folder == cache:
+            monkeypatch.delenv("DLNOTES_DATA")
         found.append(find("set", [served("good")]))
         (folder / "numbers.gz").unlink()
     found.append(find("set", [served("good")]))
@@ -228,14 +230,102 @@ def test_what_the_caller_named_and_is_wrong_is_an_error(
     assert not Server.asked
 
 
-def test_what_the_caller_named_and_is_absent_is_an_error_only_as_the_path(
-    served: Callable[..., File], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_the_caller_named_and_is_absent_is_an_error(
+    served: Callable[..., File],
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("DLNOTES_DATA", str(tmp_path / "mine"))
+    put(cache)
 
     with pytest.raises(FileNotFoundError, match=r"mine has no numbers\.gz"):
         find("set", [served("good")], path=tmp_path / "mine")
-    assert find("set", [served("good")]).kind == "download"
+    monkeypatch.setenv("DLNOTES_DATA", str(tmp_path / "mine"))
+    with pytest.raises(FileNotFoundError) as caught:
+        find("set", [served("good")])
+
+    mine = tmp_path / "mine"
+    assert str(caught.value) == (
+        f"DLNOTES_DATA is {mine}, but {mine / 'set'} has no numbers.gz, "
+        f"and {mine} has no numbers.gz"
+    )
+    assert not Server.asked
+
+
+def test_a_tilde_is_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for folder in ("named", "data", "kept/set"):
+        put(tmp_path / folder)
+
+    found = [find("set", [FILE], path="~/named")]
+    monkeypatch.setenv("DLNOTES_CACHE", "~/kept")
+    found.append(find("set", [FILE]))
+    monkeypatch.setenv("DLNOTES_DATA", "~/data")
+    found.append(find("set", [FILE]))
+
+    assert [(each.kind, each.place) for each in found] == [
+        ("path", str(tmp_path / "named")),
+        ("cache", str(tmp_path / "kept" / "set")),
+        ("data folder", str(tmp_path / "data")),
+    ]
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have no home folder, as a user without an entry in the system's list."""
+    for variable in ("HOME", "USERPROFILE", "HOMEPATH", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.delenv("DLNOTES_CACHE")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("homeless")
+@pytest.mark.parametrize("named", [None, "~/cache"])
+def test_without_a_home_the_other_places_are_tried(
+    served: Callable[..., File],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: str | None,
+) -> None:
+    if named is not None:
+        monkeypatch.setenv("DLNOTES_CACHE", named)
+
+    with pytest.raises(DatasetUnavailable, match=r"there is no home folder, .*system"):
+        find("set", [FILE], download=False)
+    with pytest.warns(UserWarning, match="not kept: there is no home folder; DLNOTES_"):
+        downloaded = find("set", [served("good")])
+    put(tmp_path / "system" / "set")
+
+    assert (downloaded.kind, downloaded.contents) == ("download", (CONTENT,))
+    assert find("set", [FILE]).kind == "system"
+    assert not (tmp_path / "~").exists()
+
+
+def test_a_download_says_how_much_it_is(
+    served: Callable[..., File], capsys: pytest.CaptureFixture[str]
+) -> None:
+    find("set", [served("cut-without-length", "good")])
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert "downloading an unknown number of MB from http" in first
+    assert f"downloading {len(PACKED) / 1e6:.1f} MB from http" in second
+    assert second.endswith("/good/numbers.gz")
+
+
+def test_on_a_terminal_a_download_shows_how_far_it_is(
+    served: Callable[..., File],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+
+    find("set", [served("good")])
+
+    assert "0%|" in capsys.readouterr().err
 
 
 def test_what_cannot_be_read_is_said_to_be_so(tmp_path: Path) -> None:
@@ -307,17 +397,40 @@ def test_without_a_network_it_takes_no_time_to_say_so(unreachable: File) -> None
     assert time.monotonic() - started < 3
 
 
+@pytest.mark.parametrize("word", ["0", "false", "False", "no", "OFF", " off "])
 def test_downloading_is_off_when_the_environment_or_the_caller_says_so(
-    served: Callable[..., File], monkeypatch: pytest.MonkeyPatch
+    served: Callable[..., File], monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
     with pytest.raises(DatasetUnavailable, match="downloading is off"):
         find("set", [served("good")], download=False)
-    monkeypatch.setenv("DLNOTES_DOWNLOAD", "0")
+    monkeypatch.setenv("DLNOTES_DOWNLOAD", word)
     with pytest.raises(DatasetUnavailable, match="downloading is off"):
         find("set", [served("good")])
 
     assert not Server.asked
     assert find("set", [served("good")], download=True).kind == "download"
+
+
+@pytest.mark.parametrize("word", ["", "1", "true", "Yes", "on"])
+def test_downloading_is_on_when_the_environment_says_so(
+    served: Callable[..., File], monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("DLNOTES_DOWNLOAD", word)
+
+    assert find("set", [served("good")]).kind == "download"
+
+
+def test_a_switch_that_says_neither_is_refused(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(cache)
+    monkeypatch.setenv("DLNOTES_DOWNLOAD", "never")
+
+    with pytest.raises(
+        ValueError,
+        match=r"DLNOTES_DOWNLOAD must be one of 1, true, yes, on, 0, .*, got never",
+    ):
+        find("set", [FILE])
 
 
 def test_where_the_cache_cannot_be_written_the_download_is_used_all_the_same(
@@ -442,6 +555,7 @@ def test_a_file_that_windows_will_not_replace_is_left(
         ("linux", "XDG_CACHE_HOME", "there/dlnotes"),
         ("linux", None, "home/.cache/dlnotes"),
         ("darwin", None, "home/Library/Caches/dlnotes"),
+        ("freebsd14", None, "home/.cache/dlnotes"),
         ("win32", "LOCALAPPDATA", "there/dlnotes/cache"),
         ("win32", None, "home/AppData/Local/dlnotes/cache"),
         ("linux", "DLNOTES_CACHE", "there"),
@@ -460,6 +574,7 @@ def test_the_cache_is_where_the_platform_has_it(
     if variable is not None:
         monkeypatch.setenv(variable, str(tmp_path / "there"))
     monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
 
     assert fetch.cache() == tmp_path / expected

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from dlnotes.lab import fit as fit_module
 from dlnotes.lab.device import device
-from dlnotes.lab.fit import History, fit, predict
+from dlnotes.lab.fit import Callback, History, Run, fit, predict
 from dlnotes.lab.metrics import accuracy
 
 
@@ -58,8 +62,9 @@ def test_losses_and_parameters_are_those_of_the_loop_written_out() -> None:
             losses.append(loss.item())
 
     np.testing.assert_allclose(history.losses, losses, rtol=1e-12)
+    shares = np.array([8, 8, 8, 8, 8, 8, 2]) / 50
     np.testing.assert_allclose(
-        history.epoch_losses, np.reshape(losses, (3, 7)).mean(axis=1)
+        history.epoch_losses, np.reshape(losses, (3, 7)) @ shares
     )
     for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
@@ -114,19 +119,6 @@ def test_predictions_do_not_depend_on_the_size_of_the_batches() -> None:
     torch.testing.assert_close(outputs, model(X))
     assert not outputs.requires_grad
     assert not model.training
-
-
-def test_accuracy_counts_each_place_of_an_instance(rng: np.random.Generator) -> None:
-    logits, labels = rng.normal(size=(5, 4, 3)), rng.integers(4, size=(5, 3))
-    right = [
-        int(np.argmax(logits[n, :, place])) == labels[n, place]
-        for n in range(5)
-        for place in range(3)
-    ]
-
-    share = accuracy(torch.asarray(logits), torch.asarray(labels))
-
-    assert share == pytest.approx(sum(right) / 15)
 
 
 def test_training_stops_when_told_to() -> None:
@@ -213,20 +205,534 @@ def test_a_count_below_one_is_refused(count: str) -> None:
         train(*problem(), **none)
 
 
-def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
+class Cosine(Callback):
+    """Lower the rate from step to step, as half a cosine, to zero."""
+
+    def before_training(self, run: Run) -> None:
+        steps = run.epochs * run.steps_per_epoch
+        self.schedule = CosineAnnealingLR(run.optimizer, steps)
+        self.rates: list[float] = []
+
+    def after_step(self, run: Run, _loss: Tensor) -> None:
+        self.rates += [group["lr"] for group in run.optimizer.param_groups]
+        self.schedule.step()
+
+
+class Patience(Callback):
+    """Stop when the score has not risen for some epochs, and put back the best."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def after_epoch(self, run: Run) -> None:
+        best = int(run.history.scores.argmax())
+        if best == len(run.history.scores) - 1:
+            self.best = deepcopy(run.model.state_dict())
+        run.stop |= len(run.history.scores) - 1 - best >= self.epochs
+
+    def after_training(self, run: Run) -> None:
+        run.model.load_state_dict(self.best)
+
+
+class Checkpoint(Callback):
+    """Keep all of a run after every epoch, and go on from there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def before_training(self, run: Run) -> None:
+        if self.path.exists():
+            saved = torch.load(self.path, weights_only=True)
+            run.model.load_state_dict(saved["model"])
+            run.optimizer.load_state_dict(saved["optimizer"])
+            run.rng.bit_generator.state = saved["rng"]
+            torch.set_rng_state(saved["torch"])
+            losses, means, scores = map(np.asarray, saved["history"])
+            run.history = History(losses, means, scores, saved["seconds"])
+
+    def after_epoch(self, run: Run) -> None:
+        history = run.history
+        arrays = history.losses, history.epoch_losses, history.scores
+        saved = {
+            "model": run.model.state_dict(),
+            "optimizer": run.optimizer.state_dict(),
+            "rng": run.rng.bit_generator.state,
+            "torch": torch.get_rng_state(),
+            "history": [each.tolist() for each in arrays],
+            "seconds": history.seconds,
+        }
+        torch.save(saved, self.path)
+
+
+class RangeTest(Callback):
+    """Raise the rate at every step until the loss is much above the lowest."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.losses: list[float] = []
+
+    def after_step(self, run: Run, loss: Tensor) -> None:
+        self.losses.append(loss.item())
+        self.rates.append(run.optimizer.param_groups[0]["lr"])
+        run.optimizer.param_groups[0]["lr"] *= 1.5
+        run.stop = self.losses[-1] > 4 * min(self.losses)
+
+
+class Clip(Callback):
+    """Hold the norm of all gradients to a half."""
+
+    def before_step(self, run: Run) -> None:
+        nn.utils.clip_grad_norm_(run.model.parameters(), 0.5)
+
+
+def test_a_schedule_sets_the_rate_of_every_step() -> None:
+    schedule = Cosine()
+
+    train(*problem(), epochs=2, callbacks=[schedule])
+
+    angles = np.pi * np.arange(14) / 14
+    np.testing.assert_allclose(schedule.rates, 0.05 * (1 + np.cos(angles)))
+
+
+def test_training_that_gets_no_better_stops_and_the_best_comes_back() -> None:
+    model, X, y = problem()
+    scores, states = iter([0.1, 0.5, 0.4, 0.45, 0.9]), []
+
+    def metric(_outputs: Tensor, _labels: Tensor) -> float:
+        states.append(deepcopy(model.state_dict()))
+        return next(scores)
+
+    history = train(
+        model,
+        X,
+        y,
+        epochs=9,
+        validation=(X, y),
+        metric=metric,
+        callbacks=[Patience(2)],
+    )
+
+    assert history.scores.tolist() == [0.1, 0.5, 0.4, 0.45]
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, states[1][name], rtol=0, atol=0)
+
+
+class Failure(Callback):
+    """End a process in the middle of an epoch."""
+
+    def after_step(self, run: Run, _loss: Tensor) -> None:
+        if run.steps == 17:
+            raise KeyboardInterrupt
+
+
+def dropping(path: Path, *others: Callback) -> tuple[nn.Module, History]:
+    """Train a model with dropout, and keep all of the run in a file."""
+    model, X, y = problem()
+    whole = nn.Sequential(model, nn.Dropout(0.2))
+    history = train(
+        whole,
+        X,
+        y,
+        optimizer=torch.optim.Adam(whole.parameters(), lr=0.01),
+        epochs=4,
+        validation=(X, y),
+        callbacks=[Checkpoint(path), *others],
+    )
+    return whole, history
+
+
+def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    model, history = dropping(tmp_path / "whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        dropping(tmp_path / "killed", Failure())
+    torch.manual_seed(99)
+    resumed, continued = dropping(tmp_path / "killed")
+    again, finished = dropping(tmp_path / "killed")
+
+    for then in (continued, finished):
+        np.testing.assert_array_equal(then.losses, history.losses)
+        np.testing.assert_array_equal(then.epoch_losses, history.epoch_losses)
+        np.testing.assert_array_equal(then.scores, history.scores)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name])
+        assert torch.equal(value, again.state_dict()[name])
+    assert finished.seconds == continued.seconds > 0
+
+
+def test_a_callback_can_stop_within_an_epoch() -> None:
+    model, X, y = problem()
+    test = RangeTest()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+
+    history = train(
+        model, X, y, optimizer=optimizer, epochs=20, validation=(X, y), callbacks=[test]
+    )
+
+    assert history.losses.tolist() == pytest.approx(test.losses)
+    assert len(test.rates) % 7
+    assert len(history.epoch_losses) == len(history.scores) == -(-len(test.rates) // 7)
+    rest = history.losses[len(test.rates) // 7 * 7 :]
+    assert history.epoch_losses[-1] == pytest.approx(rest.mean())
+
+
+def test_gradients_can_be_changed_before_their_step() -> None:
+    model, X, y = problem()
+    start = deepcopy(model)
+
+    train(
+        model,
+        X,
+        y,
+        loss=lambda outputs, labels: 99 * functional.cross_entropy(outputs, labels),
+        optimizer=torch.optim.SGD(model.parameters(), lr=1.0),
+        epochs=1,
+        batch_size=50,
+        callbacks=[Clip()],
+    )
+
+    moved = [
+        (now - then).flatten()
+        for now, then in zip(model.parameters(), start.parameters(), strict=True)
+    ]
+    assert torch.cat(moved).norm().item() == pytest.approx(0.5, rel=1e-5)
+
+
+class Diary(Callback):
+    """Note what is called, and how far the run is."""
+
+    def __init__(self, entries: list[str]) -> None:
+        self.entries = entries
+
+    def before_training(self, run: Run) -> None:
+        self.entries.append(f"before training, {run.steps_per_epoch} steps an epoch")
+
+    def before_step(self, run: Run) -> None:
+        self.entries.append(f"before step, {run.steps} made")
+
+    def after_step(self, run: Run, _loss: Tensor) -> None:
+        self.entries.append(f"after step, {run.steps} made")
+
+    def after_epoch(self, run: Run) -> None:
+        self.entries.append(f"after epoch, {len(run.history.epoch_losses)} over")
+
+    def after_training(self, _run: Run) -> None:
+        self.entries.append("after training")
+
+
+def test_callbacks_are_called_at_their_places_and_in_their_order() -> None:
+    first: list[str] = []
+    both: list[str] = []
+
+    train(
+        *problem(),
+        epochs=1,
+        batch_size=40,
+        callbacks=iter([Diary(first), Diary(both), Diary(both)]),
+    )
+
+    assert first == [
+        "before training, 2 steps an epoch",
+        "before step, 0 made",
+        "after step, 1 made",
+        "before step, 1 made",
+        "after step, 2 made",
+        "after epoch, 1 over",
+        "after training",
+    ]
+    assert both[::2] == both[1::2] == first
+
+
+def test_the_last_batch_counts_by_its_instances() -> None:
+    X = torch.zeros(65, 1)
+    X[7] = 64.0
+
+    history = train(
+        nn.Linear(1, 1),
+        X,
+        X,
+        loss=lambda _outputs, targets: targets.requires_grad_(),
+        batch_size=64,
+    )
+
+    np.testing.assert_allclose(history.epoch_losses, 64 / 65)
+
+
+def statistics(model: nn.Sequential) -> list[float]:
+    """Return the running mean of the normalization."""
+    means: list[float] = model.state_dict()["1.running_mean"].tolist()
+    return means
+
+
+def frozen(model: nn.Module) -> nn.Sequential:
+    """Add normalization that is to keep its statistics, and dropout that is to drop."""
+    whole = nn.Sequential(model, nn.BatchNorm1d(3).double(), nn.Dropout(0.5))
+    whole[1].eval()
+    return whole
+
+
+def test_each_module_is_put_back_into_its_own_mode() -> None:
+    model, X, y = problem()
+    whole = frozen(model)
+
+    predict(whole, X)
+    train(whole, X, y, validation=(X, y))
+
+    assert [each.training for each in whole] == [True, False, True]
+    assert whole.training
+    assert statistics(whole) == [0, 0, 0]
+
+
+def test_modes_are_put_back_after_an_error_too() -> None:
+    model, X, y = problem()
+    whole = frozen(model)
+
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        predict(whole, X[:, :2])
+    with pytest.raises(FloatingPointError):
+        train(whole, X, y, loss=infinite_at(2))
+
+    assert [each.training for each in whole] == [True, False, True]
+
+
+def test_a_model_in_evaluation_mode_is_trained_in_training_mode() -> None:
+    model, X, y = problem()
+    whole = frozen(model).eval()
+
+    train(whole, X, y)
+
+    assert statistics(whole) != [0, 0, 0]
+    assert not any(each.training for each in whole.modules())
+
+
+def marked(y: Tensor, label: int) -> Tensor:
+    return y.index_fill(0, torch.tensor([3, 4]), label)
+
+
+def pick(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return the negative log-likelihoods, as an index takes them."""
+    return -outputs.log_softmax(1)[torch.arange(len(labels)), labels]
+
+
+IGNORING = {
+    "by default": (nn.CrossEntropyLoss(), -100),
+    "by an argument": (nn.CrossEntropyLoss(ignore_index=255), 255),
+    "with weights": (
+        nn.CrossEntropyLoss(torch.tensor([0.5, 1.0, 2.0]).double(), ignore_index=-1),
+        -1,
+    ),
+    "a function": (partial(functional.cross_entropy, ignore_index=9), 9),
+    "by a mask": (lambda o, k: pick(o, k.clamp(0)) * (k >= 0), -7),
+}
+
+
+@pytest.mark.parametrize(("loss", "label"), IGNORING.values(), ids=IGNORING.keys())
+def test_a_label_that_the_loss_ignores_is_ignored(
+    loss: Callable[[Tensor, Tensor], Tensor], label: int
+) -> None:
+    model, X, y = problem()
+    score = partial(accuracy, ignore_index=label)
+    there = torch.tensor([k for k in range(50) if k not in (3, 4)])
+
+    history = train(
+        model,
+        X,
+        marked(y, label),
+        loss=loss,
+        validation=(X, marked(y, label)),
+        metric=score,
+    )
+
+    expected = accuracy(predict(model, X)[there], y[there])
+    assert history.scores[-1] == pytest.approx(expected)
+
+
+def test_labels_of_the_places_of_an_image_may_be_ignored_too(
+    rng: np.random.Generator,
+) -> None:
+    X = torch.asarray(rng.normal(size=(6, 1, 4, 4)))
+    y = torch.asarray(rng.integers(2, size=(6, 4, 4)))
+    model = nn.Conv2d(1, 2, 1).double()
+
+    y[0, 1, 2] = -100
+    train(model, X, y)
+    y[0, 1, 3] = 2
+    with pytest.raises(ValueError, match=r"less than 2, .* got -100 to 2"):
+        train(model, X, y)
+
+
+COUNTED = {
+    "another than that": (nn.CrossEntropyLoss(ignore_index=255), 254),
+    "from the end": (pick, -1),
+    "beside one that is": (functional.cross_entropy, 3),
+}
+
+
+@pytest.mark.parametrize(("loss", "label"), COUNTED.values(), ids=COUNTED.keys())
+def test_a_label_out_of_range_is_refused_unless_the_loss_ignores_it(
+    loss: Callable[[Tensor, Tensor], Tensor], label: int
+) -> None:
+    model, X, y = problem()
+    y = marked(y, label)
+    y[9] = -100 if label == 3 else y[9]
+
+    with pytest.raises(ValueError, match="or be ignored by the loss, got"):
+        train(model, X, y, loss=loss)
+
+
+def column(outputs: Tensor, targets: Tensor) -> Tensor:
+    return (outputs[:, 0] - targets) ** 2
+
+
+def quantiles(outputs: Tensor, targets: Tensor) -> Tensor:
+    gap = targets[:, None] - outputs
+    return torch.maximum(0.2 * gap, -0.8 * gap)
+
+
+GOOD_TARGETS = {
+    "the loss takes the column": (1, lambda y: y, column),
+    "integers": (1, lambda y: (9 * y).long(), column),
+    "counts": (2, lambda y: (9 * y[:, None]).long().expand(-1, 2), nn.PoissonNLLLoss()),
+    "the loss adds the axis": (8, lambda y: y, quantiles),
+    "all the same": (1, lambda y: y * 0, lambda o, t: (o - t) ** 2),
+}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "make", "loss"), GOOD_TARGETS.values(), ids=GOOD_TARGETS.keys()
+)
+def test_targets_are_what_the_loss_takes(
+    outputs: int,
+    make: Callable[[Tensor], Tensor],
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    X = torch.linspace(0, 1, 50)[:, None]
+
+    history = train(nn.Linear(1, outputs), X, make(X[:, 0]), loss=loss)
+
+    assert history.losses[-1] < history.losses[0]
+
+
+BROADCAST = {
+    "squared": ((1,), (), lambda o, t: (o - t) ** 2),
+    "its mean": ((1,), (), lambda o, t: ((o - t) ** 2).mean()),
+    "absolute": ((1,), (), lambda o, t: (o - t).abs()),
+    "with a warning": ((1,), (), nn.MSELoss()),
+    "the other way": ((), (1,), lambda o, t: (o - t) ** 2),
+    "by chance": ((8,), (), lambda o, t: (o - t) ** 2),
+    "integers": ((1,), (), lambda o, t: (o - t.round().long()) ** 2),
+}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "loss"), BROADCAST.values(), ids=BROADCAST.keys()
+)
+@pytest.mark.parametrize("zero", [False, True])
+def test_targets_that_meet_the_outputs_of_other_instances_are_refused(
+    outputs: tuple[int, ...],
+    targets: tuple[int, ...],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    zero: bool,  # noqa: FBT001
+) -> None:
+    X = torch.linspace(-1, 1, 50)[:, None]
+    linear = nn.Linear(1, outputs[0] if outputs else 1)
+    model = linear if outputs else nn.Sequential(linear, nn.Flatten(0))
+    for each in model.parameters():
+        each.data *= not zero
+
+    with pytest.raises(ValueError, match=r"targets of others: .* \(8,"):
+        train(model, X, (3 * X[:, 0] - 2).reshape(50, *targets), loss=loss)
+
+
+def test_a_loss_over_the_places_of_sequences_may_ignore_some() -> None:
+    tokens = torch.arange(60).reshape(20, 3) % 5
+    tokens[:9, 1:] = -100
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
+
+    model = nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 5))
+    history = train(model, tokens.clamp(0), tokens, loss=loss, epochs=20)
+
+    assert history.losses[-1] < history.losses[0]
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train in two processes at once, and return where they put what they found."""
+    folder = tmp_path_factory.mktemp("together")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    subprocess.run(
-        [*torchrun, "--standalone", __file__, tmp_path],
-        check=True,
+    done = subprocess.run(
+        [*torchrun, "--standalone", __file__, folder],
+        check=False,
         capture_output=True,
+        text=True,
         timeout=300,
         env=os.environ | {"DLNOTES_DEVICE": "cpu", "OMP_NUM_THREADS": "1"},
     )
+    assert done.returncode == 0, done.stderr
+    (folder / "stderr").write_text(done.stderr, encoding="utf-8")
+    return folder
 
+
+def results(folder: Path, name: str) -> list[np.ndarray]:
+    """Return what the two processes found of a name."""
+    return [np.load(folder / f"{rank}.npz")[name] for rank in "01"]
+
+
+def test_two_processes_have_the_losses_of_one(together: Path) -> None:
     alone = twice()
+
+    for losses, unused in zip(
+        results(together, "twice"), results(together, "unused"), strict=True
+    ):
+        np.testing.assert_allclose(losses, alone, rtol=1e-6)
+        np.testing.assert_allclose(unused, alone[: len(unused)], rtol=1e-6)
     for rank in "01":
-        np.testing.assert_allclose(np.load(tmp_path / f"{rank}.npy"), alone, rtol=1e-6)
-        assert "gloo" not in (tmp_path / f"{rank}.threads").read_text(encoding="utf-8")
+        assert "gloo" not in (together / f"{rank}.threads").read_text(encoding="utf-8")
+
+
+def test_a_layer_that_takes_no_part_stays_as_it_is_in_two_processes(
+    together: Path,
+) -> None:
+    for weights in results(together, "weights of the unused"):
+        assert (weights == 7).all()
+
+
+@pytest.mark.parametrize("how", ["after_epoch", "callback"])
+def test_two_processes_stop_together_when_one_of_them_wants_to(
+    together: Path, how: str
+) -> None:
+    steps = {"after_epoch": 2 * 7, "callback": 9}
+
+    assert [len(each) for each in results(together, how)] == [steps[how]] * 2
+
+
+def test_the_score_is_that_of_the_first_process(together: Path) -> None:
+    assert [each.tolist() for each in results(together, "scores")] == [[0, 0], [0, 0]]
+
+
+def test_only_the_first_process_may_have_a_bar(together: Path) -> None:
+    assert [each.tolist() for each in results(together, "quiet")] == [[False], [True]]
+
+
+def test_two_processes_begin_with_the_parameters_of_the_first(together: Path) -> None:
+    first, second = results(together, "weights from other starts")
+
+    np.testing.assert_array_equal(first, second)
+
+
+def test_two_processes_end_with_the_statistics_of_the_first(together: Path) -> None:
+    first, second = results(together, "statistics")
+
+    np.testing.assert_array_equal(first, second)
+    assert first.any()
+
+
+def test_training_in_two_processes_says_nothing(together: Path) -> None:
+    said = (together / "stderr").read_text(encoding="utf-8")
+
+    assert "Warning" not in said
 
 
 def twice() -> Any:
@@ -235,14 +741,84 @@ def twice() -> Any:
     return np.concatenate([train(model, X, y).losses for _ in range(2)])
 
 
+class Unused(nn.Module):
+    """A model with a layer that it does not use."""
+
+    def __init__(self, used: nn.Module) -> None:
+        super().__init__()
+        self.used, self.unused = used, nn.Linear(2, 2)
+        nn.init.constant_(self.unused.weight, 7)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.used(x)
+
+
+class StopAt(Callback):
+    """Stop after some steps, in one of the processes."""
+
+    def __init__(self, steps: int, *, here: bool) -> None:
+        self.steps, self.here = steps, here
+
+    def after_step(self, run: Run, _loss: Tensor) -> None:
+        run.stop |= self.here and run.steps == self.steps
+
+
 def note_threads(path: Path) -> None:
     """Note the names of the threads that this process still has, where Linux knows."""
     names = [each.read_text() for each in Path("/proc/self/task").glob("*/comm")]
     path.write_text("".join(names), encoding="utf-8")
 
 
+def states_in_a_process(rank: int) -> dict[str, Any]:
+    """Train models of which some parts are otherwise, or not used."""
+    model, X, y = problem(n=49)
+    whole = Unused(model)
+    optimizer = torch.optim.SGD(whole.parameters(), lr=0.1, momentum=0.9)
+    losses = train(whole, X, y, optimizer=optimizer).losses
+    other, normalized = problem(seed=rank)[0], frozen(problem()[0]).train()
+    train(other, X, y)
+    train(normalized, X, y, batch_size=10)
+    return {
+        "unused": losses,
+        "weights of the unused": whole.unused.weight.detach(),
+        "weights from other starts": other.state_dict()["0.weight"],
+        "statistics": statistics(normalized),
+    }
+
+
+def decisions_in_a_process(rank: int) -> dict[str, Any]:
+    """Train with decisions that differ between the processes."""
+
+    def bored(history: History) -> bool:
+        return rank == 0 and len(history.epoch_losses) == 2
+
+    model, X, y = problem()
+    score = {"validation": (X, y), "metric": lambda *_: float(rank)}
+    stop = StopAt(9, here=rank == 1)
+    return {
+        "after_epoch": train(*problem(), after_epoch=bored).losses,
+        "callback": train(*problem(), callbacks=[stop]).losses,
+        "scores": train(model, X, y, epochs=2, **score).scores,
+    }
+
+
+def bars_in_a_process() -> list[bool]:
+    """Train, and return which bars were to be quiet."""
+    quiet = []
+
+    def bar(steps: Any, *_: Any, disable: bool | None, **_others: Any) -> Any:
+        quiet.append(bool(disable))
+        return steps
+
+    fit_module.tqdm = bar  # type: ignore[assignment, attr-defined]
+    train(*problem(), epochs=1)
+    return quiet
+
+
 if __name__ == "__main__":  # one of the processes that torchrun starts
     here = Path(sys.argv[1]) / os.environ["RANK"]
     atexit.register(note_threads, here.with_suffix(".threads"))  # the last one called
-    device([])
-    np.save(here, twice())
+    device()
+    rank = int(os.environ["RANK"])
+    found = states_in_a_process(rank) | decisions_in_a_process(rank)
+    np.savez(here, twice=twice(), **found, quiet=bars_in_a_process())

@@ -1,12 +1,14 @@
 """What is drawn is where the data are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 
 from dlnotes.lab import plots
 from dlnotes.lab.fit import History
@@ -143,3 +145,210 @@ def test_a_path_is_drawn_through_its_points_and_inside_the_figure(ax: Axes) -> N
     low, high = ax.get_xlim()
     assert low < -3.0
     assert high > 3.0
+
+
+def test_one_class_is_one_color_all_over(ax: Axes) -> None:
+    plots.regions(ax, lambda X: np.ones(len(X)), low=-1.0, high=1.0)
+
+    (shown,) = ax.images
+    face = shown.to_rgba(np.asarray(shown.get_array()))[0, 0, :3]
+    np.testing.assert_allclose(face, mpl.colors.to_rgb("C1"), atol=0.01)
+
+
+def test_a_gap_in_a_curve_is_a_gap(ax: Axes) -> None:
+    values = np.array([1.0, np.nan, 2.0])
+
+    plots.curves(ax, np.arange(3.0), {"here": values}, names=("", ""))
+
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), values)
+
+
+def faces(ax: Axes) -> list[str]:
+    """Return the color of each cell."""
+    (shown,) = ax.images
+    numbers = shown.get_array()
+    assert numbers is not None
+    return [to_hex(tuple(face)) for face in shown.to_rgba(numbers).reshape(-1, 4)]
+
+
+def test_a_cell_without_a_number_is_gray_and_spoils_no_other(ax: Axes) -> None:
+    plots.heatmap(ax, np.array([[0.9, np.nan], [0.1, 0.2]]))
+
+    colors = [text.get_color() for text in ax.texts]
+    assert texts(ax) == ["0.9", "nan", "0.1", "0.2"]
+    assert colors == ["black", "black", "white", "white"]
+    yellow, gray, purple, _ = faces(ax)
+    assert (yellow, gray, purple) == ("#fde725", "#b0b0b0", "#440154")
+
+
+def test_an_infinite_cell_has_the_color_of_the_nearest_number(ax: Axes) -> None:
+    plots.heatmap(ax, np.array([[np.inf, -np.inf], [1.0, 2.0]]))
+
+    high, low, lowest, highest = faces(ax)
+    assert (high, low) == (highest, lowest)
+    colors = [text.get_color() for text in ax.texts]
+    assert colors == ["black", "white", "white", "black"]
+    assert texts(ax)[:2] == ["inf", "-inf"]
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, np.nan])
+def test_a_table_of_one_number_can_be_read(ax: Axes, value: float) -> None:
+    plots.heatmap(ax, np.full((2, 2), value))
+
+    (face, *_), text = faces(ax), ax.texts[0].get_color()
+    brightness = np.mean(mpl.colors.to_rgb(face))
+    assert abs(brightness - (text == "white")) > 0.3
+
+
+def test_numbers_with_signs_can_be_read(ax: Axes) -> None:
+    plots.heatmap(ax, np.array([[-2.0, -1.0, 0.0, 1.0, 2.0, 9.0]]), reach=2.0)
+
+    colors = [text.get_color() for text in ax.texts]
+    assert colors == ["white", "black", "black", "black", "white", "white"]
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0])
+def test_an_image_that_is_the_same_everywhere_is_gray(ax: Axes, value: float) -> None:
+    plots.picture(ax, np.full((2, 2), value))
+
+    assert set(faces(ax)) == {"#808080"}
+
+
+def test_losses_that_are_not_positive_are_seen(ax: Axes) -> None:
+    steps = np.array([2.0, 0.0, -1.0])
+
+    plots.losses(ax, {"run": History(steps, steps, np.empty(0), seconds=1.0)})
+
+    assert ax.get_yscale() == "linear"
+    low, high = ax.get_ylim()
+    assert low < -1
+    assert high > 2
+
+
+@pytest.mark.parametrize("still", [np.zeros(3), np.ones(3)])
+def test_a_path_along_an_axis_has_level_lines_around_it(
+    ax: Axes, still: np.ndarray
+) -> None:
+    walk = np.stack([np.array([2.0, 1.0, 0.5]) * still[0], np.zeros(3)], axis=1)
+
+    plots.paths(ax, lambda X: (X**2).sum(axis=1), {"along": walk})
+
+    (lines,) = ax.collections
+    assert sum(np.size(path.vertices) > 0 for path in lines.get_paths()) > 3
+
+
+def test_level_lines_cover_losses_below_zero(ax: Axes) -> None:
+    walk = np.array([[3.0, 1.0], [1.0, -0.2]])
+
+    plots.paths(ax, lambda X: (X**2).sum(axis=1) - 50, {"downhill": walk})
+
+    (lines,) = ax.collections
+    assert sum(np.size(path.vertices) > 0 for path in lines.get_paths()) > 3
+
+
+NOWHERE = np.array([[0.0, np.nan], [1.0, 2.0]])
+HISTORY = History(np.array([1.0, np.inf]), np.ones(1), np.empty(0), seconds=1.0)
+REFUSED: dict[str, tuple[Callable[[Axes], Any], str]] = {
+    "a point": (lambda ax: plots.points(ax, NOWHERE, np.ones((2, 1))), "X must be fin"),
+    "a third class": (
+        lambda ax: plots.points(ax, np.ones((2, 2)), np.array([[0.0], [2.0]])),
+        r"Y must be 0 or 1, got \[0.0, 2.0\]",
+    ),
+    "no line": (
+        lambda ax: plots.boundary(ax, Perceptron(np.zeros((2, 1)), np.ones(1)), ""),
+        "model.W must not be zero",
+    ),
+    "weights": (
+        lambda ax: plots.boundary(ax, Perceptron(NOWHERE[:1].T, np.ones(1)), ""),
+        "model must be finite",
+    ),
+    "no curve": (
+        lambda ax: plots.curves(ax, np.ones(2), {}, names=("", "")),
+        "ys must not be empty",
+    ),
+    "where": (
+        lambda ax: plots.curves(ax, NOWHERE[0], {"a": np.ones(2)}, names=("", "")),
+        "x must be finite",
+    ),
+    "an infinite curve": (
+        lambda ax: plots.curves(
+            ax, np.ones(2), {"a": np.array([0, -np.inf])}, names=("", "")
+        ),
+        r"ys\['a'\] must be finite",
+    ),
+    "no class": (
+        lambda ax: plots.regions(ax, lambda X: X[:, 0], low=-1, high=1),
+        "answer must give whole numbers from 0 to 9, got numbers from -1.0 to 1.0",
+    ),
+    "a class without a color": (
+        lambda ax: plots.regions(ax, lambda X: np.full(len(X), 10), low=-1, high=1),
+        "answer must give whole numbers",
+    ),
+    "no image": (
+        lambda ax: plots.images(ax, np.empty((0, 2, 2)), columns=1),
+        "batch must not be empty",
+    ),
+    "a pixel": (
+        lambda ax: plots.images(ax, NOWHERE[None], columns=1),
+        "batch must be finite",
+    ),
+    "a color": (
+        lambda ax: plots.images(ax, np.full((1, 2, 2, 3), 1.5), columns=1),
+        "batch must have colors from 0 to 1, got 1.5 to 1.5",
+    ),
+    "no column": (
+        lambda ax: plots.images(ax, np.ones((1, 2, 2)), columns=0),
+        "got columns=0 and 0 labels",
+    ),
+    "a label too many": (
+        lambda ax: plots.images(ax, np.ones((1, 2, 2)), columns=1, labels="ab"),
+        "a label for each of 1 images, or none, got columns=1 and 2 labels",
+    ),
+    "a pixel of one": (lambda ax: plots.picture(ax, NOWHERE), "image must be finite"),
+    "a pixel out of reach": (
+        lambda ax: plots.picture(ax, np.full((2, 2), -3.0), reach=2),
+        "image must be within its reach of 2, got -3.0 to -3.0",
+    ),
+    "no reach": (
+        lambda ax: plots.picture(ax, np.zeros((2, 2)), reach=0),
+        "reach must be positive and finite, got 0",
+    ),
+    "no cell": (lambda ax: plots.heatmap(ax, np.empty((0, 3))), "values must not be"),
+    "no bar": (lambda ax: plots.bars(ax, {}, name=""), "samples must not be empty"),
+    "an empty bar": (
+        lambda ax: plots.bars(ax, {"a": np.empty(0)}, name=""),
+        r"samples\['a'\] must not be empty",
+    ),
+    "a bar": (
+        lambda ax: plots.bars(ax, {"a": NOWHERE[0]}, name=""),
+        r"samples\['a'\] must be finite",
+    ),
+    "no run": (lambda ax: plots.losses(ax, {}), "histories must not be empty"),
+    "a loss": (
+        lambda ax: plots.losses(ax, {"a": HISTORY}),
+        r"histories\['a'\].losses must be finite",
+    ),
+    "no way": (lambda ax: plots.paths(ax, np.sum, {}), "walks must not be empty"),
+    "a step": (
+        lambda ax: plots.paths(ax, np.sum, {"a": NOWHERE}),
+        "walks must be finite",
+    ),
+    "a height": (
+        lambda ax: plots.paths(ax, lambda X: X[:, 0] + np.inf, {"a": np.ones((2, 2))}),
+        "the loss must be finite",
+    ),
+}
+
+
+@pytest.mark.parametrize(("draw", "says"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_shown_is_refused(
+    ax: Axes, draw: Callable[[Axes], Any], says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        draw(ax)
+
+
+def test_integers_are_colors_to_255(ax: Axes) -> None:
+    plots.images(ax, np.full((1, 2, 2, 3), 200, np.uint8), columns=1)
+
+    assert len(ax.images) == 1

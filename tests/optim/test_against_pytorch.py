@@ -47,15 +47,20 @@ ADAM: dict[str, Settings] = {
     "all tensors at once": {"lr": 0.1, "foreach": True},
     "one tensor at a time": {"lr": 0.1, "foreach": False},
     "fused": {"lr": 0.1, "fused": True, "amsgrad": True},
+    "fused, rate in a tensor": {"lr": torch.tensor(0.1), "fused": True},
+    "decay apart at a rate in a tensor": {
+        "lr": torch.tensor(0.1),
+        "weight_decay": 0.1,
+        "decoupled_weight_decay": True,
+    },
 }
-CASES = [("SGD", each) for each in SGD.items()] + [
-    ("Adam", each) for each in ADAM.items()
-]
+SETTINGS = {"SGD": SGD, "Adam": ADAM}
+CASES = [(name, each) for name in SETTINGS for each in SETTINGS[name].items()]
 NAMES = [f"{name}, {setting}" for name, (setting, _) in CASES]
 every_setting = pytest.mark.parametrize(
     ("name", "settings"), [(name, case[1]) for name, case in CASES], ids=NAMES
 )
-either = pytest.mark.parametrize("name", ["SGD", "Adam"])
+either = pytest.mark.parametrize("name", optim.__all__)
 
 
 def both(name: str) -> tuple[Any, Any]:
@@ -338,6 +343,156 @@ def test_adam_refuses_sparse_gradients_as_pytorch_does() -> None:
             each(table.parameters()).step()
 
 
-def test_a_cuda_graph_is_refused() -> None:
-    with pytest.raises(NotImplementedError, match="capturable=True"):
-        optim.Adam(parameters(), capturable=True).step()
+def test_every_optimizer_has_cases() -> None:
+    assert set(SETTINGS) == set(optim.__all__)
+
+
+def test_what_the_book_lacks_is_pytorch_s() -> None:
+    from dlnotes.optim import lr_scheduler
+
+    assert lr_scheduler is torch.optim.lr_scheduler
+    for name in ("AdamW", "Optimizer", "swa_utils"):
+        assert getattr(optim, name) is getattr(torch.optim, name)
+    assert set(torch.optim.__all__) <= set(dir(optim))
+    with pytest.raises(
+        AttributeError, match=r"'dlnotes\.optim' has no attribute 'Adm'"
+    ):
+        optim.Adm  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("dtype", "gradients"),
+    [(torch.float16, 5 * [300.0] + 5 * [1.0]), (torch.float32, [3e19, 1.0, -1.0])],
+    ids=str,
+)
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_adam_survives_gradients_whose_squares_overflow(
+    dtype: torch.dtype,
+    gradients: list[float],
+    amsgrad: bool,  # noqa: FBT001
+) -> None:
+    ends = []
+    for each in both("Adam"):
+        theta = nn.Parameter(torch.ones(2, dtype=dtype))
+        optimizer = each([theta], lr=0.1, amsgrad=amsgrad)
+        for gradient in gradients:
+            theta.grad = torch.full_like(theta, gradient)
+            optimizer.step()
+        ends.append((theta.detach(), optimizer.state[theta]["exp_avg_sq"]))
+
+    assert (ends[0][0] < 1).all()
+    torch.testing.assert_close(*ends, rtol=5e-3, atol=2e-3)
+
+
+@either
+@pytest.mark.parametrize(
+    "shapes",
+    [[(0, 3)], [(2**18 + 5,)], [(2**18,), (3,), (2**17, 2), (2**18 + 1,), (0,)]],
+    ids=str,
+)
+def test_parameters_of_any_size_are_all_updated(
+    name: str, shapes: list[tuple[int, ...]]
+) -> None:
+    ends = []
+    for each in both(name):
+        torch.manual_seed(0)
+        theta = [nn.Parameter(torch.randn(shape)) for shape in shapes]
+        settings: Settings = {"momentum": 0.9} if name == "SGD" else {"amsgrad": True}
+        descend(each(theta, lr=0.1, **settings), 3)
+        ends.append(theta)
+
+    torch.testing.assert_close(*ends)
+
+
+@either
+def test_parameters_that_do_not_lie_in_a_row_are_updated_in_place(name: str) -> None:
+    ends = []
+    for each in both(name):
+        torch.manual_seed(0)
+        whole = torch.randn(4, 6)
+        images = torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)
+        theta = [nn.Parameter(whole.T), nn.Parameter(images), nn.Parameter(whole[:, 0])]
+        descend(each(theta[:2], lr=0.1), 3)
+        ends.append([whole, *theta])
+
+    torch.testing.assert_close(*ends)
+    assert ends[0][2].is_contiguous(memory_format=torch.channels_last)
+
+
+@either
+def test_parameters_that_began_later_keep_their_own_count(name: str) -> None:
+    ends = []
+    for each in both(name):
+        torch.manual_seed(0)
+        theta = [nn.Parameter(torch.randn(4)) for _ in range(3)]
+        settings: Settings = {"momentum": 0.9, "dampening": 0.5}
+        optimizer = each(theta, lr=0.1, **(settings if name == "SGD" else {}))
+        for step in range(6):
+            for k, parameter in enumerate(theta):
+                late = step < 2 * k
+                parameter.grad = None if late else torch.cos(parameter.detach())
+            optimizer.step()
+        ends.append((theta, optimizer.state_dict()["state"]))
+
+    torch.testing.assert_close(*ends)
+
+
+COMPILED: list[tuple[str, Settings]] = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    ("Adam", {"lr": 0.1}),
+    ("Adam", {"lr": 0.1, "amsgrad": True, "weight_decay": 0.1}),
+    ("Adam", {"lr": torch.tensor(0.1)}),
+    ("Adam", {"lr": torch.tensor(0.1), "capturable": True}),
+]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's, of its own code
+@pytest.mark.filterwarnings("ignore:Profiler record function")
+@pytest.mark.parametrize(("name", "settings"), COMPILED, ids=str)
+def test_a_compiled_step_makes_as_many_graphs_as_pytorch_s(
+    name: str, settings: Settings
+) -> None:
+    ends, counts = [], []
+    for each in both(name):
+        torch.compiler.reset()
+        graphs: list[Any] = []
+
+        def backend(graph: Any, _: Any, graphs: list[Any] = graphs) -> Any:
+            graphs.append(graph)
+            return graph
+
+        torch.manual_seed(0)
+        theta = [nn.Parameter(torch.randn(3, 4)), nn.Parameter(torch.randn(5))]
+        optimizer = each(theta, **settings)
+        step = torch.compile(optimizer.step, backend=backend)
+        for _ in range(5):
+            for parameter in theta:
+                parameter.grad = torch.cos(parameter.detach())
+            step()
+        counts.append(len(graphs))
+        ends.append(theta)
+
+    torch.testing.assert_close(*ends)
+    assert counts[0] == counts[1] == 1 + (name == "SGD" and "momentum" in settings)
+
+
+def test_a_capturable_step_reads_no_number_of_its_step() -> None:
+    class Unread(torch.Tensor):
+        """A tensor whose value nobody may ask for."""
+
+        def __int__(self) -> int:
+            raise AssertionError
+
+        item = __bool__ = __float__ = __int__  # type: ignore[assignment]
+
+    theta, other = parameters(), parameters()
+    captured = optim.Adam(theta, lr=0.1, capturable=True)
+    descend(captured, 1)
+    for kept in captured.state.values():
+        kept["step"] = kept["step"].as_subclass(Unread)
+    descend(captured, 4)
+    descend(torch.optim.Adam(other, lr=0.1), 5)
+
+    # The number of the step is in single precision, as PyTorch has it.
+    torch.testing.assert_close(theta, other, rtol=1e-4, atol=1e-5)

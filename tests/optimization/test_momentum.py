@@ -24,7 +24,7 @@ def after_pytorch(
 
 
 @pytest.mark.verifies("eq-momentum")
-@pytest.mark.parametrize("dampening", [0.0, 0.25])
+@pytest.mark.parametrize("dampening", [0.0, 0.25, 1.0])
 def test_a_step_ends_where_pytorch_ends(
     rng: np.random.Generator, run: Callable[..., Any], dampening: float
 ) -> None:

@@ -1,25 +1,22 @@
 """Where PyTorch computes."""
 
-import argparse
 import atexit
-import gc
 import os
-from collections.abc import Sequence
+from argparse import ArgumentParser
 
 import torch
 import torch.distributed.nn  # later, its functions would keep the group as a default
 from torch import distributed
 
 
-def device(arguments: Sequence[str] | None = None) -> torch.device:
+def device(name: str | None = None) -> torch.device:
     """Choose a device, and join the processes that ``torchrun`` has started, if any.
 
     Parameters
     ----------
-    arguments
-        The command line, where ``--device`` is looked for; the program's own if not
-        given.  Next comes ``DLNOTES_DEVICE`` in the environment, then an accelerator,
-        then the CPU.
+    name
+        The device, as PyTorch names it.  If not given it is the one that
+        ``DLNOTES_DEVICE`` names in the environment, else an accelerator, else the CPU.
 
     Returns
     -------
@@ -34,27 +31,26 @@ def device(arguments: Sequence[str] | None = None) -> torch.device:
     Examples
     --------
     >>> from dlnotes.lab.device import device
-    >>> device(["--device", "cpu"])
+    >>> device("cpu")
     device(type='cpu')
-    >>> device(["--device", "abacus"])
+    >>> device("abacus")
     Traceback (most recent call last):
         ...
-    ValueError: there is no device abacus here; there is cpu...
+    ValueError: name must be a device that is here (cpu...), got abacus
     """
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--device", default=os.environ.get("DLNOTES_DEVICE"))
-    wanted, _others = parser.parse_known_args(arguments)
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     kind = "cpu" if accelerator is None else accelerator.type
     here = [f"{kind}:{k}" for k in range(torch.accelerator.device_count())]
-    rank = int(os.environ.get("LOCAL_RANK", "0"))
-    name = wanted.device or kind
-    if name not in ("cpu", kind, *here):
+    source = "name" if name else "DLNOTES_DEVICE"
+    wanted = name or os.environ.get("DLNOTES_DEVICE") or kind
+    if wanted not in ("cpu", "cpu:0", kind, *here):
         known = ", ".join(["cpu", *here])
-        raise ValueError(f"there is no device {name} here; there is {known}")
-    if name == kind and here:
-        name = here[rank % len(here)]
-    chosen = torch.device(name)
+        raise ValueError(
+            f"{source} must be a device that is here ({known}), got {wanted}"
+        )
+    if wanted == kind and here:
+        wanted = here[int(os.environ.get("LOCAL_RANK", "0")) % len(here)]
+    chosen = torch.device("cpu" if wanted == "cpu:0" else wanted)
     if chosen.type != "cpu":
         torch.accelerator.set_device_index(chosen.index)
     if distributed.is_torchelastic_launched() and not distributed.is_initialized():
@@ -65,8 +61,32 @@ def device(arguments: Sequence[str] | None = None) -> torch.device:
     return chosen
 
 
+def add_device_argument(parser: ArgumentParser) -> None:
+    """Let the command line of a program name the device.
+
+    Parameters
+    ----------
+    parser
+        The program's own parser, which gets an option ``--device``.
+
+    Examples
+    --------
+    >>> from argparse import ArgumentParser
+    >>> from dlnotes.lab.device import add_device_argument, device
+    >>> parser = ArgumentParser()
+    >>> add_device_argument(parser)
+    >>> device(parser.parse_args(["--device", "cpu"]).device)
+    device(type='cpu')
+    """
+    parser.add_argument(
+        "--device",
+        metavar="NAME",
+        help="where PyTorch computes, such as cpu or cuda:0; if not given, "
+        "as DLNOTES_DEVICE says, else an accelerator, else the CPU",
+    )
+
+
 def _leave() -> None:
     """End the threads of the group, which crash if they outlive the interpreter."""
-    gc.collect()  # of the models that were wrapped for the group
     if distributed.is_initialized():
         distributed.destroy_process_group()

@@ -3,6 +3,9 @@
 A file is known by the SHA-256 of what is in it once unpacked: the same file packed by
 somebody else has other bytes.  Nothing is used that has not been verified, wherever it
 was found, and nobody ever sees half a file.
+
+Downloads are not left to pooch, which verifies only packed bytes, has one address for a
+file, needs a cache that can be written, and brings four packages to replace 60 lines.
 """
 
 import gzip
@@ -19,11 +22,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import IO
 from urllib.request import urlopen
 
 SYSTEM = Path("/usr/share/datasets")
 TIMEOUT = 20.0  # seconds in which a server says nothing
 DAY = 86_400.0  # after which a file that is still being written is nobody's
+CACHES = {
+    "darwin": ("XDG_CACHE_HOME", "~/Library/Caches", "dlnotes"),
+    "linux": ("XDG_CACHE_HOME", "~/.cache", "dlnotes"),
+    "win32": ("LOCALAPPDATA", "~/AppData/Local", "dlnotes/cache"),
+}
+SWITCH = dict.fromkeys(["", "1", "true", "yes", "on"], True)
+SWITCH |= dict.fromkeys(["0", "false", "no", "off"], False)
 
 
 class DatasetError(RuntimeError):
@@ -67,9 +78,10 @@ def find(
 ) -> Found:
     """Look for all files of a data set in one place after the other.
 
-    The places are ``path``; a folder in ``DLNOTES_DATA``; the cache; the system's data
-    sets; the network.  What is wrong in one of the first two is an error, since the
-    caller named it.  Elsewhere it is passed over with a warning.
+    The places are ``path``, or else ``DLNOTES_DATA``, which names a folder or the one
+    around it, or else the cache, the system's data sets and the network.  What is wrong
+    or absent in one of the first two is an error, since the caller named it.  Elsewhere
+    it is passed over, what is wrong with a warning.
 
     Parameters
     ----------
@@ -78,10 +90,10 @@ def find(
     files
         Its files.
     path
-        The folder to look in, and nowhere else.
+        The folder to look in, and nowhere else; ``~`` is the home folder.
     download
         Whether to download what is nowhere else; if not given, unless
-        ``DLNOTES_DOWNLOAD`` is 0.
+        ``DLNOTES_DOWNLOAD`` is 0, false, no or off.
 
     Returns
     -------
@@ -91,42 +103,77 @@ def find(
     Raises
     ------
     FileNotFoundError
-        If a file is not in ``path``.
+        If a file is not in the folder that the caller named.
     DatasetError
-        If a file in a folder that the caller named is damaged or another one.
+        If a file in that folder is damaged or another one.
     DatasetUnavailable
         If no place has the files; it says which were tried.
+    ValueError
+        If ``DLNOTES_DOWNLOAD`` says neither yes nor no.
     """
+    if download is None:
+        download = _switch("DLNOTES_DOWNLOAD")
     if path is not None:
-        return _found("path", Path(path), files)
+        return _found("path", user_path(path), files)
+    if named := os.environ.get("DLNOTES_DATA"):
+        return _named(user_path(named), name, files)
     try:
         return _search(name, files)
     except DatasetUnavailable as error:
         tried = str(error)
-    if download is None:
-        download = os.environ.get("DLNOTES_DOWNLOAD") != "0"
     if not download:
         raise DatasetUnavailable(f"{tried}; downloading is off")
     try:
-        return _download(files, cache() / name)
+        return _download(name, files)
     except DatasetUnavailable as error:
         raise DatasetUnavailable(f"{tried}; {error}") from error
 
 
-def cache() -> Path:
-    """Return the folder where downloads are kept."""
-    if named := os.environ.get("DLNOTES_CACHE"):
-        return Path(named)
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-        return Path(local) / "dlnotes" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "dlnotes"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dlnotes"
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path as its user means it; ``~`` stays where there is no home.
+
+    Parameters
+    ----------
+    path
+        A path, which may begin with ``~``.
+
+    Returns
+    -------
+    path
+        The path that it stands for.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # Path's own raises
+
+
+def cache() -> Path | None:
+    """Return the folder where downloads are kept.
+
+    Returns
+    -------
+    folder
+        The folder; none if it would be in the home of a user who has none.
+    """
+    variable, usual, inside = CACHES.get(sys.platform, CACHES["linux"])
+    named = os.environ.get("DLNOTES_CACHE")
+    around = os.environ.get(variable) or usual
+    folder = user_path(named) if named else user_path(around) / inside
+    return None if folder.parts[:1] == ("~",) else folder
 
 
 def read(folder: Path, file: File) -> bytes:
     """Return what a file holds, unpacked and verified.
+
+    Parameters
+    ----------
+    folder
+        Where the file is.
+    file
+        What is known about it.
+
+    Returns
+    -------
+    content
+        Its bytes, unpacked.
 
     Raises
     ------
@@ -147,28 +194,44 @@ def read(folder: Path, file: File) -> bytes:
     raise FileNotFoundError(f"{folder} has no {file.name}.gz")
 
 
+def _switch(variable: str) -> bool:
+    """Tell whether a variable of the environment is on, as it is if it is not set."""
+    word = os.environ.get(variable, "").strip().lower()
+    if word not in SWITCH:
+        known = ", ".join(filter(None, SWITCH))
+        raise ValueError(f"{variable} must be one of {known}, got {word}")
+    return SWITCH[word]
+
+
+def _named(folder: Path, name: str, files: Sequence[File]) -> Found:
+    """Look in the folder that the user named, and in the data set's folder in it."""
+    try:
+        return _found("data folder", folder / name, files)
+    except FileNotFoundError as inner:
+        try:
+            return _found("data folder", folder, files)
+        except FileNotFoundError as outer:
+            raise FileNotFoundError(
+                f"DLNOTES_DATA is {folder}, but {inner}, and {outer}"
+            ) from None
+
+
 def _search(name: str, files: Sequence[File]) -> Found:
-    """Look in the folders of this machine."""
-    tried = []
-    for kind, folder in _places(name):
+    """Look in the folders of this machine that nobody named."""
+    tried, kept = [], cache()
+    places = {"cache": kept and kept / name, "system": SYSTEM / name}
+    for kind, folder in places.items():
+        if folder is None:
+            tried.append("there is no home folder, nor DLNOTES_CACHE")
+            continue
         try:
             return _found(kind, folder, files)
         except FileNotFoundError as error:
             tried.append(str(error))
         except DatasetError as error:
-            if kind == "data folder":
-                raise
             warnings.warn(f"ignored {error}", stacklevel=5)  # who called load
             tried.append(str(error))
     raise DatasetUnavailable("; ".join(tried))
-
-
-def _places(name: str) -> Iterator[tuple[str, Path]]:
-    if named := os.environ.get("DLNOTES_DATA"):
-        yield "data folder", Path(named) / name
-        yield "data folder", Path(named)
-    yield "cache", cache() / name
-    yield "system", SYSTEM / name
 
 
 def _found(kind: str, folder: Path, files: Sequence[File]) -> Found:
@@ -188,16 +251,14 @@ def _unpack(packed: bytes, file: File) -> bytes:
     return content
 
 
-def _download(files: Sequence[File], folder: Path) -> Found:
+def _download(name: str, files: Sequence[File]) -> Found:
     """Download what the cache lacks, and keep it there if that can be."""
     places, contents, unwritten = [], [], None
     for file in files:
-        try:
-            place, content = str(folder), read(folder, file)
-        except (FileNotFoundError, DatasetError):
-            place, packed, content = _fetch(file)
+        place, packed, content = _kept(name, file) or _fetch(file)
+        if packed:
             try:
-                _store(packed, folder / f"{file.name}.gz")
+                _store(packed, name, file)
             except OSError as error:
                 unwritten = error
         places.append(place)
@@ -205,6 +266,16 @@ def _download(files: Sequence[File], folder: Path) -> Found:
     if unwritten is not None:
         warnings.warn(f"downloaded, but not kept: {unwritten}", stacklevel=5)
     return Found("download", ", ".join(places), tuple(contents))
+
+
+def _kept(name: str, file: File) -> tuple[str, bytes, bytes] | None:
+    """Return the folder of the cache and what a file holds, if it is there."""
+    if (folder := cache()) is None:
+        return None
+    try:
+        return str(folder / name), b"", read(folder / name, file)
+    except (FileNotFoundError, DatasetError):
+        return None
 
 
 def _fetch(file: File) -> tuple[str, bytes, bytes]:
@@ -223,16 +294,39 @@ def _fetch(file: File) -> tuple[str, bytes, bytes]:
 def _get(url: str, file: File) -> bytes:
     """Return what a server sends, if it is the packed file."""
     with urlopen(url, timeout=TIMEOUT) as response:
-        packed: bytes = response.read(2 * file.size)
-        length = int(response.headers.get("Content-Length", len(packed)))
-    if len(packed) != length:
-        raise DatasetError(f"{len(packed):,} of {length:,} bytes came")
+        length = response.headers.get("Content-Length")
+        total = None if length is None else int(length)
+        packed = b"".join(_chunks(response, url, total, 2 * file.size))
+    if total not in (None, len(packed)):
+        raise DatasetError(f"{len(packed):,} of {total:,} bytes came")
     if hashlib.sha256(packed).hexdigest() != file.packed_sha256:
         raise DatasetError(f"{len(packed):,} bytes of another file came")
     return packed
 
 
-def _store(packed: bytes, target: Path) -> None:
+def _chunks(
+    response: IO[bytes], url: str, total: int | None, limit: int
+) -> Iterator[bytes]:
+    """Read what a server sends; say how much it is, and on a terminal how far it is."""
+    from tqdm import tqdm
+
+    size = "an unknown number of" if total is None else f"{total / 1e6:.1f}"
+    sys.stderr.write(f"downloading {size} MB from {url}\n")
+    with tqdm(total=total, unit="B", unit_scale=True, leave=False, disable=None) as bar:
+        while limit > 0 and (chunk := response.read(min(limit, 65_536))):
+            limit -= len(chunk)
+            bar.update(len(chunk))
+            yield chunk
+
+
+def _store(packed: bytes, name: str, file: File) -> None:
+    """Write a file into the cache."""
+    if (folder := cache()) is None:
+        raise FileNotFoundError("there is no home folder; DLNOTES_CACHE can name one")
+    _write(packed, folder / name / f"{file.name}.gz")
+
+
+def _write(packed: bytes, target: Path) -> None:
     """Write a file so that it appears whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target.parent)

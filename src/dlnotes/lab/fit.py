@@ -1,11 +1,17 @@
 """Training.
 
 `fit` is the loop that every experiment shares: shuffle, take a batch, follow the
-gradient of its loss.  What is trained, on what, and by which optimizer is the caller's.
+gradient of its loss.  What is trained, on what, and by which optimizer is the caller's;
+what else happens on the way is a `Callback`.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
+from itertools import compress
 from time import perf_counter
 
 import numpy as np
@@ -14,10 +20,11 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 from torch.nn import Module
-from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from dlnotes.lab.metrics import accuracy
+
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +37,106 @@ class History:
     seconds: float
 
 
+@dataclass(eq=False)
+class Run:
+    """A training run as its callbacks see it.
+
+    The history is that of the epochs that are over, and the steps are all that were
+    made.  A callback ends the training by setting ``stop``; where there are several
+    processes, one that does so ends it in all of them.
+    """
+
+    model: Module
+    optimizer: torch.optim.Optimizer
+    rng: np.random.Generator
+    epochs: int
+    steps_per_epoch: int
+    history: History
+    steps: int = 0
+    stop: bool = False
+
+
+class Callback:
+    """What happens during a training run besides the training.
+
+    Each method does nothing unless a subclass has one of its own.  Callbacks are called
+    in the order in which they were given.
+
+    Examples
+    --------
+    A learning rate that falls by the same factor at every step:
+
+    >>> import numpy as np
+    >>> import torch
+    >>> from dlnotes.lab.fit import Callback, fit
+    >>> class Decay(Callback):
+    ...     def after_step(self, run, loss):
+    ...         for group in run.optimizer.param_groups:
+    ...             group["lr"] *= 0.5
+    >>> X, line = torch.linspace(-1, 1, 100)[:, None], torch.nn.Linear(1, 1)
+    >>> optimizer = torch.optim.SGD(line.parameters(), lr=0.8)
+    >>> history = fit(
+    ...     line,
+    ...     X,
+    ...     3 * X - 2,
+    ...     loss=torch.nn.MSELoss(),
+    ...     optimizer=optimizer,
+    ...     epochs=1,
+    ...     batch_size=50,
+    ...     rng=np.random.default_rng(0),
+    ...     callbacks=[Decay()],
+    ... )
+    >>> optimizer.param_groups[0]["lr"]
+    0.2
+    """
+
+    def before_training(self, run: Run) -> None:
+        """Act before the first step, when a run that was saved may be put back."""
+
+    def before_step(self, run: Run) -> None:
+        """Act between the gradients and the step that follows them."""
+
+    def after_step(self, run: Run, loss: Tensor) -> None:
+        """Act after a step; the loss is that of its batch, before the step."""
+
+    def after_epoch(self, run: Run) -> None:
+        """Act after an epoch, whose losses and score the history has."""
+
+    def after_training(self, run: Run) -> None:
+        """Act after the last epoch, unless an error ended the training."""
+
+
 def predict(model: Module, X: Tensor, *, batch_size: int = 1000) -> Tensor:
-    """Return the outputs of a model in evaluation mode, without their gradients."""
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        outputs = torch.cat([model(batch) for batch in torch.split(X, batch_size)])
-    model.train(was_training)
-    return outputs
+    """Return the outputs of a model in evaluation mode, without their gradients.
+
+    Parameters
+    ----------
+    model
+        The model, on the device of the data; each of its modules is put back into the
+        mode in which it was.
+    X
+        One instance a row.
+    batch_size
+        How many instances to give the model at a time.
+
+    Returns
+    -------
+    outputs
+        The output for each instance.
+
+    Examples
+    --------
+    Dropout drops nothing in evaluation mode, and drops again afterwards:
+
+    >>> import torch
+    >>> from dlnotes.lab.fit import predict
+    >>> dropout = torch.nn.Dropout(0.5)
+    >>> predict(dropout, torch.ones(1, 4)), dropout.training
+    (tensor([[1., 1., 1., 1.]]), True)
+    """
+    with _modes_restored(model), torch.no_grad():
+        model.eval()
+        return torch.cat([model(batch) for batch in torch.split(X, batch_size)])
 
 
 def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
@@ -45,7 +144,7 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
     X: Tensor,
     y: Tensor,
     *,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Loss,
     optimizer: torch.optim.Optimizer,
     epochs: int,
     batch_size: int = 64,
@@ -53,13 +152,19 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
     validation: tuple[Tensor, Tensor] | None = None,
     metric: Callable[[Tensor, Tensor], float] = accuracy,
     after_epoch: Callable[[History], bool] | None = None,
+    callbacks: Iterable[Callback] = (),
 ) -> History:
     """Train a model on batches in random order.
 
+    A model in evaluation mode is trained in training mode and put back.  In a model in
+    training mode, modules that are in evaluation mode stay there: batch normalization
+    that is frozen in this way keeps its statistics.
+
     Where several processes have been joined by ``torch.distributed``, each takes its
-    share of every batch and the gradients are averaged, so the losses are those of one
+    share of every batch and the gradients are summed, so the losses are those of one
     process.  (Not so for layers that look at the whole batch or draw random numbers,
-    such as batch normalization and dropout.)
+    such as batch normalization and dropout, nor for losses that weight or ignore some
+    of the targets.)  The score is that of the first process, and all stop together.
 
     Parameters
     ----------
@@ -68,7 +173,8 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
     X
         One instance a row.
     y
-        The target of each instance; integers are labels, and count the outputs.
+        The target of each instance.  Integers beside an axis of several outputs are
+        labels, which count these from zero.
     loss
         From outputs and targets to the loss of each instance, or the mean of these.
     optimizer
@@ -86,18 +192,22 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
         From outputs and targets to a score.
     after_epoch
         Called with the history so far; training stops if it returns true.
+    callbacks
+        What else to do before, during and after the training.
 
     Returns
     -------
     history
-        The loss of each step, their mean over each epoch, the score after each epoch
-        if there is validation data, and the seconds that all of it took.
+        The loss of each step, the mean loss of the instances over each epoch, the score
+        after each epoch if there is validation data, and the seconds that it all took.
 
     Raises
     ------
     ValueError
         If a number of epochs or the size of a batch is not positive, or if the data
-        are empty, of different lengths, not finite, or labeled out of range.
+        are empty, of different lengths or not finite; if labels are out of range and
+        the loss does not ignore them; or if the loss compares an instance with the
+        target of another one, since the shapes of outputs and targets differ.
     FloatingPointError
         If a loss is not finite.  On a CPU the parameters are left as they were before
         that step; elsewhere losses are looked at once an epoch, not to wait for each.
@@ -129,55 +239,121 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
     if not (epochs >= 1 and batch_size >= 1):
         raise ValueError(f"wants 1 or more, got {epochs=} and {batch_size=}")
     for data in filter(None, [(X, y), validation]):
-        _check_data(model, *data)
-    rank, processes = _process()
-    wrapped = DistributedDataParallel(model) if processes > 1 else model
-    losses, scores, started = [], [], perf_counter()
-    for epoch in range(1, epochs + 1):
-        model.train()
-        order = torch.from_numpy(rng.permutation(len(X))).to(X.device)
-        batches = torch.split(order, batch_size)
-        steps = _steps(wrapped, X, y, batches, loss, optimizer)
-        quiet = True if rank > 0 else None  # None: unless it is a terminal
-        bar = tqdm(steps, f"epoch {epoch}", len(batches), leave=False, disable=quiet)
-        losses.append(_read(bar, epoch))
-        if validation is not None:
-            scores.append(metric(predict(model, validation[0]), validation[1]))
-        history = History(
-            losses=np.concatenate(losses),
-            epoch_losses=np.mean(losses, axis=1),
-            scores=np.array(scores),
-            seconds=perf_counter() - started,
-        )
-        if after_epoch is not None and after_epoch(history):
-            break
-    return history
+        _check_data(model, loss, batch_size, *data)
+    nothing = History(np.empty(0), np.empty(0), np.empty(0), seconds=0.0)
+    run = Run(model, optimizer, rng, epochs, -(-len(X) // batch_size), nothing)
+    every = [*callbacks, *([] if after_epoch is None else [_Until(after_epoch)])]
+    with _modes_restored(model):
+        _begin(run, every)
+        loss_of = partial(_batch_loss, model, X, y, loss)
+        while len(run.history.epoch_losses) < epochs and not _stopped(run, X.device):
+            started = perf_counter()
+            batches = _batches(run.rng, X, batch_size)
+            losses = _read(_steps(run, every, batches, loss_of), run)
+            _copy_from_first(model.buffers())
+            scores = [] if validation is None else [_score(model, metric, *validation)]
+            run.history = _continued(run.history, losses, batches, scores, started)
+            for each in every:
+                each.after_epoch(run)
+        for each in every:
+            each.after_training(run)
+    return run.history
+
+
+@dataclass(frozen=True)
+class _Until(Callback):
+    """Stop after the epoch in which a condition holds."""
+
+    condition: Callable[[History], bool]
+
+    def after_epoch(self, run: Run) -> None:
+        if self.condition(run.history):
+            run.stop = True
+
+
+def _begin(run: Run, callbacks: Sequence[Callback]) -> None:
+    """Start a run, or continue one that a callback puts back."""
+    if not run.model.training:
+        run.model.train()
+    for each in callbacks:
+        each.before_training(run)
+    run.steps = len(run.history.losses)
+    _copy_from_first([*run.model.parameters(), *run.model.buffers()])
+
+
+def _batches(
+    rng: np.random.Generator, X: Tensor, batch_size: int
+) -> tuple[Tensor, ...]:
+    """Draw the order of the instances and cut it into batches."""
+    order = torch.from_numpy(rng.permutation(len(X))).to(X.device)
+    return torch.split(order, batch_size)
 
 
 def _steps(
-    model: Module,
-    X: Tensor,
-    y: Tensor,
+    run: Run,
+    callbacks: Sequence[Callback],
     batches: Sequence[Tensor],
-    loss: Callable[[Tensor, Tensor], Tensor],
-    optimizer: torch.optim.Optimizer,
+    loss_of: Callable[[Tensor], tuple[Tensor, Tensor]],
 ) -> Iterator[Tensor]:
     """Yield the loss of each batch and then take the step, unless it is not finite."""
-    rank, processes = _process()
     for batch in batches:
-        # A process without a share still has to take part: with no weight.
-        share = batch[rank::processes] if len(batch) > rank else batch[:1]
-        weight = len(batch[rank::processes]) * processes / len(batch)
-        value = weight * loss(model(X[share]), y[share]).mean()
-        total = value.detach().clone()
-        if processes > 1:
-            distributed.all_reduce(total)
-        yield total / processes
+        value, total = loss_of(batch)
+        yield total
         if total.is_cpu and not total.isfinite():
             return
-        optimizer.zero_grad()
+        run.optimizer.zero_grad()
         torch.autograd.backward(value)
-        optimizer.step()
+        if _process()[1] > 1:
+            _sum_gradients(run.model)
+        for each in callbacks:
+            each.before_step(run)
+        run.optimizer.step()
+        run.steps += 1
+        for each in callbacks:
+            each.after_step(run, total)
+        if callbacks and _stopped(run, total.device):
+            return
+
+
+def _batch_loss(
+    model: Module, X: Tensor, y: Tensor, loss: Loss, batch: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return this process's part of the loss of a batch, and the whole of it."""
+    rank, processes = _process()
+    # A process without a share still has to take part: with no weight.
+    share = batch[rank::processes] if len(batch) > rank else batch[:1]
+    weight = len(batch[rank::processes]) / len(batch)
+    value = weight * loss(model(X[share]), y[share]).mean()
+    total = value.detach().clone()
+    if processes > 1:
+        distributed.all_reduce(total)
+    return value, total
+
+
+def _sum_gradients(model: Module) -> None:
+    """Sum the gradients over the processes, of what took part in one of them.
+
+    PyTorch's own wrapper does this while they are still computed, but wants to be told
+    beforehand whether some parameters take no part, and fails or warns if they differ.
+    """
+    learned = [each for each in model.parameters() if each.requires_grad]
+    used = torch.stack([_flag(each.grad is not None, each.device) for each in learned])
+    distributed.all_reduce(used, distributed.ReduceOp.MAX)
+    for each in compress(learned, used.tolist()):
+        if each.grad is None:
+            each.grad = torch.zeros_like(each)
+        distributed.all_reduce(each.grad)
+
+
+def _copy_from_first(tensors: Iterable[Tensor]) -> None:
+    """Give every process the numbers that the first one has."""
+    for each in tensors if _process()[1] > 1 else ():
+        distributed.broadcast(each.detach(), 0)
+
+
+def _flag(value: bool, device: torch.device) -> Tensor:  # noqa: FBT001  # its one use
+    """Make a number of a truth value, of which processes can take the highest."""
+    return torch.tensor(float(value), device=device)
 
 
 def _process() -> tuple[int, int]:
@@ -187,9 +363,33 @@ def _process() -> tuple[int, int]:
     return distributed.get_rank(), distributed.get_world_size()
 
 
-def _read(values: Iterable[Tensor], epoch: int) -> NDArray[np.float64]:
-    """Fetch the losses of an epoch, all of which must be finite."""
-    losses = torch.stack(list(values)).cpu().double().numpy()
+def _stopped(run: Run, device: torch.device) -> bool:
+    """Stop a run in every process if it is to stop in one."""
+    if _process()[1] > 1:
+        stop = _flag(run.stop, device)
+        distributed.all_reduce(stop, distributed.ReduceOp.MAX)
+        run.stop = bool(stop)
+    return run.stop
+
+
+def _score(
+    model: Module, metric: Callable[[Tensor, Tensor], float], X: Tensor, y: Tensor
+) -> float:
+    """Score a model; of several processes the first one's score is everybody's."""
+    score = metric(predict(model, X), y)
+    if _process()[1] > 1:
+        shared = torch.tensor(score, dtype=torch.float64, device=X.device)
+        _copy_from_first([shared])
+        score = shared.item()
+    return score
+
+
+def _read(steps: Iterable[Tensor], run: Run) -> NDArray[np.float64]:
+    """Take the steps of an epoch and fetch their losses, which must be finite."""
+    epoch, others = len(run.history.epoch_losses) + 1, _process()[0] > 0
+    quiet = True if others else None  # None: unless it is a terminal
+    bar = tqdm(steps, f"epoch {epoch}", run.steps_per_epoch, leave=False, disable=quiet)
+    losses = torch.stack(list(bar)).cpu().double().numpy()
     if not np.isfinite(losses).all():
         step = int(np.argmin(np.isfinite(losses)))
         raise FloatingPointError(
@@ -198,18 +398,111 @@ def _read(values: Iterable[Tensor], epoch: int) -> NDArray[np.float64]:
     return losses
 
 
-def _check_data(model: Module, X: Tensor, y: Tensor) -> None:
-    """Refuse data that no model can be trained on, or not this one."""
+def _continued(
+    history: History,
+    losses: NDArray[np.float64],
+    batches: Sequence[Tensor],
+    scores: Sequence[float],
+    started: float,
+) -> History:
+    """Add an epoch to a history, in which a batch counts by its instances."""
+    sizes = [len(batch) for batch in batches[: len(losses)]]
+    mean = np.average(losses, weights=sizes)
+    return History(
+        losses=np.append(history.losses, losses),
+        epoch_losses=np.append(history.epoch_losses, mean),
+        scores=np.append(history.scores, scores),
+        seconds=history.seconds + perf_counter() - started,
+    )
+
+
+@contextmanager
+def _modes_restored(model: Module) -> Iterator[None]:
+    """Put each module back into the mode in which it was, also after an error."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _check_data(
+    model: Module, loss: Loss, batch_size: int, X: Tensor, y: Tensor
+) -> None:
+    """Refuse data that no model can be trained on, or not this one by this loss."""
     if len(X) == 0 or len(X) != len(y):
         raise ValueError(f"wants as many y as X, and some, got {len(y)} and {len(X)}")
     for name, values in (("X", X), ("y", y)):
         if not values.isfinite().all():
             raise ValueError(f"{name} must be finite, but has NaN or infinity in it")
-    outputs = predict(model, X[:1])
-    if not y.is_floating_point() and outputs.ndim > 1:
-        low, high, classes = int(y.min()), int(y.max()), outputs.shape[1]
-        if low < 0 or high >= classes:
-            raise ValueError(
-                f"labels must be at least 0 and less than {classes}, which is how many "
-                f"outputs the model has, got {low} to {high}"
-            )
+    output = predict(model, X[:1])[0]
+    several = output.ndim > 0 and len(output) > 1
+    if several and not y.is_floating_point() and y.shape[1:] == output.shape[1:]:
+        _check_labels(loss, output, y)
+    elif y.ndim != output.ndim + 1:
+        _check_pairs(loss, output, y, min(len(y), batch_size))
+
+
+def _check_labels(loss: Loss, output: Tensor, y: Tensor) -> None:
+    """Refuse labels that are no number of an output, unless the loss ignores them."""
+    low, high, classes = int(y.min()), int(y.max()), len(output)
+    outside = set(y[(y < 0) | (y >= classes)].cpu().tolist())
+    if all(_ignored(loss, output, label) for label in outside):
+        return
+    raise ValueError(
+        f"labels must be at least 0 and less than {classes}, which is how many outputs "
+        f"the model has, or be ignored by the loss, got {low} to {high}"
+    )
+
+
+def _ignored(loss: Loss, output: Tensor, label: int) -> bool:
+    """Tell whether a label leaves a loss as it is, whatever the outputs are."""
+    if isinstance(loss, Module):
+        loss = deepcopy(loss).cpu()  # where a wrong label is an error and no crash
+    given = torch.tensor([*range(min(len(output), 9)), label])
+    shape = (len(given), *output.shape)
+    outputs = torch.zeros(shape, dtype=output.dtype, requires_grad=True)
+    labels = given.reshape(-1, *[1] * (output.ndim - 1)).expand(-1, *output.shape[1:])
+    try:
+        value = loss(outputs, labels).mean()
+    except (IndexError, RuntimeError, ValueError):
+        return False
+    (gradient,) = torch.autograd.grad(value, outputs)
+    return not gradient[-1].any()
+
+
+def _check_pairs(loss: Loss, output: Tensor, y: Tensor, size: int) -> None:
+    """Refuse targets that a loss compares with the outputs of other instances.
+
+    Such a loss has broadcast outputs and targets, so that of a batch is not the mean of
+    those of its halves.  Outputs are made up within the range of the targets.
+    """
+    order = y.reshape(len(y), -1)[:, 0].argsort()
+    targets = y[order[torch.linspace(0, len(y) - 1, size).long()]]
+    shape = torch.Size((size, *output.shape))
+    if size == 1 or not _broadcast(shape, targets.shape):
+        return
+    share = torch.linspace(0.1, 0.9, shape.numel(), dtype=output.dtype).to(y.device)
+    outputs = (y.min() + share * (y.max() - y.min())).reshape(shape)
+    halves = zip(outputs.tensor_split(2), targets.tensor_split(2), strict=True)
+    with warnings.catch_warnings(action="ignore"):
+        whole = loss(outputs, targets).mean().item()
+        try:
+            parts = sum(len(half[0]) * loss(*half).mean().item() for half in halves)
+        except RuntimeError:  # whose targets are no longer as many as the outputs
+            parts = np.inf
+    if abs(whole - parts / size) > 1e-3 * abs(whole):
+        raise ValueError(
+            f"the loss compares each instance with the targets of others: outputs have "
+            f"the shape {tuple(shape)} and y {tuple(targets.shape)}, for a batch"
+        )
+
+
+def _broadcast(*shapes: torch.Size) -> bool:
+    """Tell whether arrays of these shapes broadcast."""
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True

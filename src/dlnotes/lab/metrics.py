@@ -11,8 +11,24 @@ from dlnotes.arrays import checked
 def accuracy(
     logits: Float[Tensor, "batch classes *places"],
     labels: Integer[Tensor, "batch *places"],
+    *,
+    ignore_index: int | None = None,
 ) -> float:
     """Return the share of the labels that have the highest logit.
+
+    Parameters
+    ----------
+    logits
+        The score of each class.  Where one is not a number, no class has the highest.
+    labels
+        The numbers of the classes that are right.
+    ignore_index
+        A label that does not count, as in a loss that ignores it.
+
+    Returns
+    -------
+    share
+        The share, of the labels that count; not a number if there are none.
 
     Examples
     --------
@@ -21,8 +37,13 @@ def accuracy(
     >>> logits = torch.tensor([[0.2, 0.1], [0.3, 0.9], [0.8, 0.7], [0.0, 0.1]])
     >>> accuracy(logits, torch.tensor([0, 1, 1, 1]))
     0.75
+    >>> accuracy(logits, torch.tensor([0, 1, -100, 1]), ignore_index=-100)
+    1.0
     """
-    return (logits.argmax(1) == labels).double().mean().item()
+    right = (logits.argmax(1) == labels) & ~logits.isnan().any(1)
+    if ignore_index is not None:
+        right = right[labels != ignore_index]
+    return right.double().mean().item()
 
 
 @checked
@@ -30,6 +51,24 @@ def r_squared(
     outputs: Float[Tensor, "batch outputs"], targets: Float[Tensor, "batch outputs"]
 ) -> float:
     """Return the share of the targets' variance that the outputs explain.
+
+    Parameters
+    ----------
+    outputs
+        What a model says of each instance.
+    targets
+        What it should say.
+
+    Returns
+    -------
+    share
+        One for outputs that are right, zero for the mean of the targets, and less than
+        zero for what is worse.
+
+    Raises
+    ------
+    ValueError
+        If all targets are the same, so that there is no variance.
 
     Examples
     --------
@@ -42,9 +81,35 @@ def r_squared(
     (0.0, -27.0)
     """
     residual, spread = targets - outputs, targets - targets.mean(0)
-    return 1 - ((residual**2).sum() / (spread**2).sum()).item()
+    variance = (spread**2).sum()
+    if not variance:
+        raise ValueError("targets must vary, but are all the same")
+    return 1 - ((residual**2).sum() / variance).item()
 
 
-def negative_mse(outputs: Tensor, targets: Tensor) -> float:
-    """Return minus the mean squared error."""
+@checked
+def negative_mse(
+    outputs: Float[Tensor, "batch *outputs"], targets: Float[Tensor, "batch *outputs"]
+) -> float:
+    """Return minus the mean squared error.
+
+    Parameters
+    ----------
+    outputs
+        What a model says of each instance.
+    targets
+        What it should say, in the same shape.
+
+    Returns
+    -------
+    score
+        Zero for outputs that are right, and else less.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dlnotes.lab.metrics import negative_mse
+    >>> negative_mse(torch.tensor([[1.0], [2.0]]), torch.tensor([[1.0], [5.0]]))
+    -4.5
+    """
     return -functional.mse_loss(outputs, targets).item()

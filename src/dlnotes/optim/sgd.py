@@ -1,11 +1,20 @@
 """Gradient descent, with momentum or without."""
 
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from dlnotes.optim.step import SectionOptimizer, real, scalar
+from dlnotes.optim.step import (
+    Row,
+    SectionOptimizer,
+    apart,
+    penalized,
+    real,
+    scalar,
+    take,
+)
 from dlnotes.optimization import gradient_descent, momentum
 
 
@@ -33,33 +42,44 @@ class SGD(SectionOptimizer, torch.optim.SGD):
     """
 
     def _update(self, group: dict[str, Any]) -> None:
-        """Take a step of the section."""
-        learning_rate = scalar(group["lr"])
-        for parameter, theta, gradient in self._gradients(group):
+        """Take a step of the section, with momentum or without."""
+        rows: dict[str, list[Row]] = {}
+        for parameter in self._with_gradient(group):
+            gradient = cast(Tensor, parameter.grad)
+            row = [parameter, gradient]
+            kind = "plain"
             if group["momentum"]:
-                after = self._momentum_step(parameter, theta, gradient, group)
-            else:
-                after = gradient_descent.update(
-                    theta, gradient, learning_rate=learning_rate
-                )
-            theta.copy_(after)
+                kept = self.state[parameter]
+                kind = "momentum"
+                if kept.get("momentum_buffer") is None:
+                    kind = "first"
+                    kept["momentum_buffer"] = torch.zeros_like(gradient)
+                row.append(kept["momentum_buffer"])
+            rows.setdefault(kind, []).append(real(*row))
+        for kind, alike in rows.items():
+            # PyTorch does not dampen the first gradient.
+            dampening = group["dampening"] if kind == "momentum" else 0.0
+            step = partial(_step, group=group, dampening=dampening)
+            take(step, alike, together=not apart(group))
 
-    def _momentum_step(
-        self,
-        parameter: torch.nn.Parameter,
-        theta: Tensor,
-        gradient: Tensor,
-        group: dict[str, Any],
-    ) -> Tensor:
-        """Take a step with momentum, and keep the velocity in PyTorch's name for it."""
-        kept = self.state[parameter]
-        settings = {"learning_rate": scalar(group["lr"]), "mu": group["momentum"]}
-        if kept.get("momentum_buffer") is None:  # the first gradient is not dampened
-            kept["momentum_buffer"] = torch.zeros_like(cast(Tensor, parameter.grad))
-        elif not group["nesterov"]:
-            settings["dampening"] = group["dampening"]
-        (v,) = real(kept["momentum_buffer"])
-        step = momentum.nesterov_update if group["nesterov"] else momentum.update
-        theta, after = step(theta, v, gradient, **settings)
-        v.copy_(after)
-        return theta
+
+def _step(
+    theta: Tensor,
+    gradient: Tensor,
+    *kept: Tensor,
+    group: dict[str, Any],
+    dampening: float,
+) -> tuple[Tensor, ...]:
+    """Take a step with one parameter or several."""
+    theta, gradient = penalized(theta, gradient, group)
+    learning_rate, mu = scalar(group["lr"]), group["momentum"]
+    if not kept:
+        return (gradient_descent.update(theta, gradient, learning_rate=learning_rate),)
+    (v,) = kept
+    if group["nesterov"]:
+        return momentum.nesterov_update(
+            theta, v, gradient, learning_rate=learning_rate, mu=mu
+        )
+    return momentum.update(
+        theta, v, gradient, learning_rate=learning_rate, mu=mu, dampening=dampening
+    )

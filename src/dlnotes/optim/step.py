@@ -1,12 +1,29 @@
-"""What the optimizers share."""
+"""What the optimizers share.
+
+PyTorch keeps the parameters, the groups and the state; a section computes.  A function
+of a section is called for many numbers at once: parameters that are small are put end
+to end first, and one that is large is taken in pieces that stay in the processor's
+cache.  Each number is updated by itself, so the result is the same.
+
+What is used of PyTorch is documented, except ``_init_group`` of its Adam, which makes
+the state and refuses what Adam does not take, and ``found_inf`` and ``grad_scale``,
+which its gradient scaler sets on an optimizer.
+"""
 
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from dlnotes.optimization import gradient_descent
+
+BLOCK = 2**18  # numbers that are updated at once on a CPU
+PLAIN = (Tensor, torch.nn.Parameter)
+
+Row = list[Tensor]  # a parameter, its gradient, and what is kept for it
+Step = Callable[..., tuple[Tensor, ...]]  # from these to the parameter and what is kept
 
 
 class SectionOptimizer(torch.optim.Optimizer):
@@ -24,8 +41,6 @@ class SectionOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if any(group.get("capturable") for group in self.param_groups):
-            raise NotImplementedError("capturable=True: a step here has no CUDA graph")
         found_inf = getattr(self, "found_inf", None)  # a GradScaler's, where fused
         if found_inf is None or not found_inf.item():
             with torch.set_grad_enabled(self.defaults["differentiable"]):
@@ -37,36 +52,95 @@ class SectionOptimizer(torch.optim.Optimizer):
         """Take a step with the parameters of one group."""
         raise NotImplementedError
 
-    def _gradients(
-        self, group: dict[str, Any]
-    ) -> Iterator[tuple[torch.nn.Parameter, Tensor, Tensor]]:
-        """Yield each parameter that has a gradient, as reals, and the gradient there.
-
-        The gradient is that of what is to be made smaller, penalty included.
-        """
-        weight_decay, scale = (
-            scalar(group["weight_decay"]),
-            getattr(self, "grad_scale", None),
-        )
+    def _with_gradient(self, group: dict[str, Any]) -> Iterator[torch.nn.Parameter]:
+        """Yield each parameter that has a gradient, which is scaled back."""
+        scale = getattr(self, "grad_scale", None)
         for parameter in group["params"]:
-            if parameter.grad is None:
-                continue
-            if scale is not None:
-                parameter.grad.div_(scale)
-            theta, gradient = real(parameter, parameter.grad)
-            gradient = -gradient if group["maximize"] else gradient
-            if weight_decay and group.get("decoupled_weight_decay"):
-                learning_rate = scalar(group["lr"])
-                theta.copy_(
-                    gradient_descent.update(
-                        theta, weight_decay * theta, learning_rate=learning_rate
-                    )
-                )
-            elif weight_decay:
-                gradient = gradient_descent.penalized_gradient(
-                    theta, gradient, weight_decay=weight_decay
-                )
-            yield parameter, theta, gradient
+            if parameter.grad is not None:
+                if scale is not None:
+                    parameter.grad.div_(scale)
+                yield parameter
+
+
+def penalized(
+    theta: Tensor, gradient: Tensor, group: dict[str, Any]
+) -> tuple[Tensor, Tensor]:
+    """Return a parameter and the gradient of what is to be made smaller.
+
+    Weight decay is the gradient of a penalty, or a step of its own if it is decoupled.
+    """
+    gradient = -gradient if group["maximize"] else gradient
+    weight_decay = scalar(group["weight_decay"])
+    if isinstance(weight_decay, float | int) and not weight_decay:
+        return theta, gradient
+    if group.get("decoupled_weight_decay"):
+        learning_rate = scalar(group["lr"])
+        decay = weight_decay * theta
+        return gradient_descent.update(
+            theta, decay, learning_rate=learning_rate
+        ), gradient
+    return theta, gradient_descent.penalized_gradient(
+        theta, gradient, weight_decay=weight_decay
+    )
+
+
+def take(step: Step, rows: list[Row], *, together: bool) -> None:
+    """Take a step with each row, and write its results over what they follow."""
+    for block in _blocks(rows) if together else ([row] for row in rows):
+        if len(block) == 1:
+            theta, gradient, *kept = block[0]
+            for before, after in zip(
+                (theta, *kept), step(theta, gradient, *kept), strict=True
+            ):
+                before.copy_(after)
+            continue
+        sizes = [row[0].numel() for row in block]
+        results = step(*map(torch.cat, zip(*block, strict=True)))
+        split = [torch.split(each, sizes) for each in results]
+        for row, parts in zip(block, zip(*split, strict=True), strict=True):
+            for before, part in zip((row[0], *row[2:]), parts, strict=True):
+                before.copy_(part)
+
+
+def _blocks(rows: list[Row]) -> Iterator[list[Row]]:
+    """Cut long rows and put short ones together, if their numbers are of one kind."""
+    for kind, alike in groupby(rows, _kind):
+        if kind is None:
+            yield from ([row] for row in alike)
+        else:
+            limit = BLOCK if kind[1].type == "cpu" else None
+            yield from _of_one_size([[x.view(-1) for x in row] for row in alike], limit)
+
+
+def _kind(row: Row) -> tuple[torch.dtype, torch.device] | None:
+    """Return dtype and device of a row, or None if it is not to be cut or joined."""
+    theta, gradient = row[:2]
+    plain = type(theta) in PLAIN and type(gradient) in PLAIN
+    if plain and gradient.layout is torch.strided:
+        for each in row:
+            if not each.is_contiguous():
+                return None
+        return theta.dtype, theta.device
+    return None
+
+
+def _of_one_size(rows: list[Row], limit: int | None) -> Iterator[list[Row]]:
+    """Yield blocks of about as many numbers each; without a limit, all rows at once."""
+    block: list[Row] = []
+    length = 0
+    for row in rows:
+        size = row[0].numel()
+        if limit and size > limit:
+            parts = zip(*(torch.split(each, limit) for each in row), strict=True)
+            yield from ([list(part)] for part in parts)
+            continue
+        block.append(row)
+        length += size
+        if limit and length > limit:
+            yield block
+            block, length = [], 0
+    if block:
+        yield block
 
 
 def real(*tensors: Tensor) -> list[Tensor]:
@@ -74,6 +148,11 @@ def real(*tensors: Tensor) -> list[Tensor]:
     return [torch.view_as_real(x) if x.is_complex() else x for x in tensors]
 
 
-def scalar(value: float | Tensor) -> Any:
+def apart(group: dict[str, Any]) -> bool:
+    """Say whether each parameter is to take its step alone."""
+    return torch.compiler.is_compiling() or bool(group["differentiable"])
+
+
+def scalar(value: Any) -> Any:
     """Take the axes away from a tensor of one number."""
     return value.squeeze() if isinstance(value, Tensor) else value

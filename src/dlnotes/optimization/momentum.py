@@ -42,6 +42,7 @@ References
 from jaxtyping import Float
 
 from dlnotes.arrays import Array, checked
+from dlnotes.checks import at_least, in_range
 from dlnotes.optimization.gradient_descent import update as descend
 
 
@@ -89,10 +90,8 @@ def velocity(
     >>> v
     array([7.])
     """
-    if not mu >= 0:
-        raise ValueError(f"mu must be at least 0, got {mu}")
-    if not 0 <= dampening <= 1:
-        raise ValueError(f"dampening must be from 0 to 1, got {dampening}")
+    at_least(0, mu=mu)
+    in_range(0, 1, dampening=dampening)
     return mu * v + (1 - dampening) * gradient
 
 

@@ -1,0 +1,26 @@
+import notebooks
+from publication import REPOSITORY
+
+
+def test_references_of_a_script_are_words() -> None:
+    text = (
+        "Layers of :mod:`dlnotes.nn`, made by :func:`~dlnotes.cnn.pooling.max_pool2d`, "
+        "are on :doc:`their page </drop_ins>`; ``x`` is :math:`x^2`."
+    )
+
+    assert notebooks.described(text) == (
+        "Layers of `dlnotes.nn`, made by `max_pool2d`, are on their page; `x` is $x^2$."
+    )
+
+
+def test_a_cell_shows_only_what_it_draws_or_prints() -> None:
+    assert notebooks.silent("x = 1\nax.set_title('a')\n") == "x = 1\nax.set_title('a');"
+    assert notebooks.silent("x = 1\n") == "x = 1\n"
+    assert notebooks.silent("plt.show();") == "plt.show();"
+
+
+def test_installing_changes_nothing_where_the_book_is_installed() -> None:
+    assert notebooks.INSTALL.startswith(
+        "try:\n    import dlnotes\nexcept ModuleNotFound"
+    )
+    assert REPOSITORY in notebooks.INSTALL

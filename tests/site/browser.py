@@ -1,0 +1,106 @@
+"""A browser that reaches nothing but the built book."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import (
+        Browser,
+        BrowserContext,
+        ConsoleMessage,
+        Page,
+        Playwright,
+        Response,
+        Route,
+    )
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+PATIENCE = 120_000  # milliseconds, on a busy machine
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+# What a reader sets who lets no site keep anything: "block" is 2.
+NO_STORAGE = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+
+
+@contextmanager
+def served(root: Path) -> Iterator[str]:
+    """Serve a folder on this machine."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: Any) -> None:
+            """Think nothing of a browser that hangs up."""
+
+    handler = partial(Quiet, directory=str(root))
+    with Server(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextmanager
+def started() -> Iterator["Browser"]:
+    """Start a browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def without_storage(playwright: "Playwright") -> Iterator["BrowserContext"]:
+    """Start a browser in which pages may keep nothing."""
+    with TemporaryDirectory() as profile:
+        settings = Path(profile, "Default", "Preferences")
+        settings.parent.mkdir()
+        settings.write_text(json.dumps(NO_STORAGE), encoding="utf-8")
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=CHROMIUM, args=FLAGS
+        )
+        yield context
+        context.close()
+
+
+def watched(context: "BrowserContext", site: str, problems: list[str]) -> "Page":
+    """Open a page that reaches nothing but the site, and note what goes wrong in it."""
+
+    def guard(route: "Route") -> None:
+        if route.request.url.startswith((site, "data:")):
+            route.continue_()
+        else:
+            problems.append(f"asks for {route.request.url}")
+            route.abort()
+
+    def on_console(message: "ConsoleMessage") -> None:
+        if message.type in ("error", "warning"):
+            problems.append(f"console {message.type}: {message.text}")
+
+    def on_response(response: "Response") -> None:
+        if response.status >= 400:
+            problems.append(f"{response.status} for {response.url}")
+
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.route("**/*", guard)
+    page.on("console", on_console)
+    page.on("response", on_response)
+    page.on("pageerror", lambda error: problems.append(f"script: {error}"))
+    return page
+
+
+def axe() -> str:
+    """Return the source of axe, which finds what keeps people out."""
+    return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
