@@ -219,6 +219,7 @@ def scalar(module: Any, *others: Tensor) -> Callable[[Tensor], Tensor]:
 def test_it_is_differentiated_forward_and_in_every_direction_at_once(case: str) -> None:
     X, *others = given(case, 2)
     direction = torch.randn_like(X)
+    autograd: Any = torch.autograd.functional
     results = []
 
     for module in (each.double() for each in both(case)):
@@ -229,11 +230,9 @@ def test_it_is_differentiated_forward_and_in_every_direction_at_once(case: str) 
             torch.func.jacfwd(f)(X),
             torch.func.jacrev(f)(X),
             torch.func.hessian(f)(X),
-            torch.autograd.functional.hessian(f, X),
-            torch.autograd.functional.jacobian(f, X, vectorize=True),
-            torch.autograd.functional.jacobian(
-                lambda X, m=module: m(X, *others), X, vectorize=True
-            ),
+            autograd.hessian(f, X),
+            autograd.jacobian(f, X, vectorize=True),
+            autograd.jacobian(lambda X, m=module: m(X, *others), X, vectorize=True),
         ]
         results.append(out)
 
@@ -287,10 +286,11 @@ def test_it_can_be_traced_by_fx_alone_and_inside_a_network(case: str) -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace")
 def test_it_can_be_traced_for_batches_of_any_size(case: str) -> None:
     ours, theirs = both(case)
+    trace: Any = torch.jit.trace
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(ours, given(case, 5))
+        traced = trace(ours, given(case, 5))
 
     for batch in (2, 5, 9):
         sample = given(case, batch)

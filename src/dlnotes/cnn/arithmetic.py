@@ -36,8 +36,7 @@ References
   https://arxiv.org/abs/1603.07285
 """
 
-from numbers import Integral
-
+from dlnotes.checks import integer
 from dlnotes.cnn.convolution import filter_parameter_count
 
 
@@ -88,9 +87,8 @@ def conv_output_size(
         ...
     ValueError: 31 pixels beyond the first place are no multiple of the stride 2
     """
-    _check(
-        input_size=input_size, kernel_size=kernel_size, stride=stride, padding=padding
-    )
+    integer(1, input_size=input_size, kernel_size=kernel_size, stride=stride)
+    integer(0, padding=padding)
     steps, rest = divmod(input_size - kernel_size + 2 * padding, stride)
     if steps < 0:
         raise ValueError(
@@ -146,7 +144,7 @@ def conv_output_volume(
     >>> conv_output_volume((3, 227, 227), filters=96, kernel_size=11, stride=4)
     (96, 55, 55)
     """
-    _check(depth=volume[0], filters=filters)
+    integer(1, depth=volume[0], filters=filters)
     rows, columns = (
         conv_output_size(input_size, kernel_size, stride=stride, padding=padding)
         for input_size in volume[1:]
@@ -182,7 +180,7 @@ def same_padding(kernel_size: int) -> int:
         ...
     ValueError: kernel_size must be odd for the same padding on both sides, got 4
     """
-    _check(kernel_size=kernel_size)
+    integer(1, kernel_size=kernel_size)
     if kernel_size % 2 == 0:
         raise ValueError(
             "kernel_size must be odd for the same padding on both sides, got "
@@ -266,7 +264,7 @@ def effective_kernel_size(kernel_size: int, dilation: int) -> int:
     >>> effective_kernel_size(3, dilation=2)
     5
     """
-    _check(kernel_size=kernel_size, dilation=dilation)
+    integer(1, kernel_size=kernel_size, dilation=dilation)
     return (kernel_size - 1) * dilation + 1
 
 
@@ -318,8 +316,8 @@ def transposed_output_size(
     >>> transposed_output_size(8, 3, stride=2, padding=1, output_padding=1)
     16
     """
-    _check(input_size=input_size, kernel_size=kernel_size, stride=stride)
-    _check(padding=padding, output_padding=output_padding)
+    integer(1, input_size=input_size, kernel_size=kernel_size, stride=stride)
+    integer(0, padding=padding, output_padding=output_padding)
     if output_padding >= stride:
         raise ValueError(
             f"output_padding must be less than the stride {stride}, got "
@@ -371,13 +369,5 @@ def conv_parameter_count(
     >>> conv_parameter_count(96, kernel_size=11, depth=3, places=55 * 55)
     105705600
     """
-    _check(filters=filters, places=places)
+    integer(1, filters=filters, places=places)
     return places * filters * filter_parameter_count(kernel_size, depth)
-
-
-def _check(**numbers: int) -> None:
-    """Refuse what is not an integer in its range."""
-    for name, number in numbers.items():
-        least = 0 if name.endswith("padding") else 1
-        if not (isinstance(number, Integral) and number >= least):
-            raise ValueError(f"{name} must be an int of at least {least}, got {number}")

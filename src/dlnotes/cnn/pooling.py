@@ -186,14 +186,15 @@ def max_pool2d_backward(
     array([[[[ 0.,  0., 60.,  0., 40.,  0.]]]])
     """
     xp = array_namespace(X)
-    settings = {"stride": stride, "padding": padding, "dilation": dilation}
-    winners = max_pool2d_winners(X, kernel_size, **settings)
+    windows = _pooling_windows(kernel_size, stride, padding, dilation)
+    winners = max_pool2d_winners(
+        X, kernel_size, stride=stride, padding=padding, dilation=dilation
+    )
     if upstream.shape[2:] != winners.shape[2:]:
         raise ValueError(
             f"upstream must have {winners.shape[2]} rows and {winners.shape[3]} "
             f"columns, as what max_pool2d returns, got shape {tuple(upstream.shape)}"
         )
-    windows = _pooling_windows(kernel_size, **settings)
     height, width = windows.kernel_size
     sent = [xp.where(winners == k, upstream, 0) for k in range(height * width)]
     return _fold(xp.stack(sent), (X.shape[2], X.shape[3]), windows)

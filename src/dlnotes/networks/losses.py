@@ -66,9 +66,8 @@ from math import prod
 
 from jaxtyping import Float, Int
 
-from dlnotes.arrays import Array, array_namespace, checked
+from dlnotes.arrays import Array, array_namespace, checked, is_traced
 from dlnotes.networks.activations import sigmoid, softplus
-from dlnotes.tracing import is_traced
 
 
 @checked
