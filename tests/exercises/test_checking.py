@@ -126,6 +126,20 @@ def test_the_input_is_shown_if_small_and_its_shape_if_large() -> None:
     assert small.startswith("Seen for x = [[ 0.12573 , -0.1321")
 
 
+def test_the_smallest_input_is_shown_and_an_argument_may_be_keyword_only() -> None:
+    growing = Exercise(
+        name="growing",
+        section="arithmetic",
+        task="Write `f(x, n)`.",
+        solution=lambda x, n: x - n,
+        inputs=lambda rng: {"x": np.ones(int(rng.integers(1, 9))), "n": 3},
+        mistakes=(),
+    )
+
+    assert check(growing, lambda n, *, x: x - n).right
+    assert check(growing, lambda x, n: x + n).case == "Seen for x = [1.] and n = 3."
+
+
 def test_feedback_prints_as_words() -> None:
     assert repr(check(DOUBLE, lambda x: 2 * x)) == "Right."
     assert repr(Feedback(right=False, message="No.", case="Seen.")) == "No.\nSeen."
