@@ -360,6 +360,20 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
     assert finished.seconds == continued.seconds > 0
 
 
+def test_a_run_that_goes_on_counts_its_steps_and_seconds_on(tmp_path: Path) -> None:
+    steps: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        dropping(tmp_path / "killed", Failure())
+    saved = torch.load(tmp_path / "killed", weights_only=True)
+    saved["seconds"] = 1000.0
+    torch.save(saved, tmp_path / "killed")
+
+    _, history = dropping(tmp_path / "killed", Diary(steps))
+
+    assert steps[1:3] == ["before step, 14 made", "after step, 15 made"]
+    assert history.seconds > 1000
+
+
 def test_a_callback_can_stop_within_an_epoch() -> None:
     model, X, y = problem()
     test = RangeTest()
@@ -642,6 +656,14 @@ def test_targets_that_meet_the_outputs_of_other_instances_are_refused(
 
     with pytest.raises(ValueError, match=r"targets of others: .* \(8,"):
         train(model, X, (3 * X[:, 0] - 2).reshape(50, *targets), loss=loss)
+
+
+def test_targets_that_begin_alike_and_lie_far_apart_are_refused_too() -> None:
+    y = torch.zeros(50)
+    y[25:] = 1000.0
+
+    with pytest.raises(ValueError, match="targets of others"):
+        train(nn.Linear(1, 1), y[:, None], y, loss=lambda o, t: (o - t).abs())
 
 
 def test_a_loss_over_the_places_of_sequences_may_ignore_some() -> None:
