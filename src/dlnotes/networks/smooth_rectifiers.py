@@ -102,7 +102,7 @@ from dlnotes.neurons.perceptron import heaviside
 
 @checked
 def softplus(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    r"""Round off the kink of a ReLU by :eq:`eq-softplus`; its derivative is the sigmoid.
+    r"""Round off the kink of a ReLU, :eq:`eq-softplus`; its derivative is the sigmoid.
 
     What it has more than the ReLU is the same on both sides of zero, and no exponential
     overflows in it: :math:`\log(1 + e^{-|z|})`.
