@@ -84,16 +84,16 @@ def test_elu_is_pytorchs_from_minus_to_plus_infinity(run: Run, alpha: float) -> 
     np.testing.assert_allclose(got, want, rtol=1e-15)
 
 
-@pytest.mark.verifies("eq-relu")
-@pytest.mark.verifies("eq-leaky-relu")
-@pytest.mark.verifies("eq-elu")
-@pytest.mark.parametrize(("value", "slope", "_theirs"), KINDS)
-def test_the_slopes_are_difference_quotients(
-    run: Run, rng: np.random.Generator, value: Any, slope: Any, _theirs: Any
+@pytest.mark.verifies("eq-relu-derivative")
+@pytest.mark.verifies("eq-leaky-relu-derivative")
+@pytest.mark.verifies("eq-elu-derivative")
+@pytest.mark.parametrize(("value", "derivative", "_theirs"), KINDS)
+def test_the_derivatives_are_difference_quotients(
+    run: Run, rng: np.random.Generator, value: Any, derivative: Any, _theirs: Any
 ) -> None:
     z, h = rng.normal(size=(5, 4)), 1e-6
 
-    got = run(slope, z)
+    got = run(derivative, z)
 
     assert (abs(z) > h).all()
     assert got.dtype == z.dtype
@@ -101,27 +101,27 @@ def test_the_slopes_are_difference_quotients(
     np.testing.assert_allclose(got, quotient, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.verifies("eq-relu")
-@pytest.mark.verifies("eq-leaky-relu")
-@pytest.mark.verifies("eq-elu")
-@pytest.mark.parametrize(("value", "slope", "theirs"), KINDS)
-def test_autograd_finds_the_slopes_and_at_zero_pytorchs_own(
-    value: Any, slope: Any, theirs: Any
+@pytest.mark.verifies("eq-relu-derivative")
+@pytest.mark.verifies("eq-leaky-relu-derivative")
+@pytest.mark.verifies("eq-elu-derivative")
+@pytest.mark.parametrize(("value", "derivative", "theirs"), KINDS)
+def test_autograd_finds_the_derivatives_and_at_zero_pytorchs_own(
+    value: Any, derivative: Any, theirs: Any
 ) -> None:
     z = torch.asarray(GIVEN[1:-2]).requires_grad_()
 
     (got,) = torch.autograd.grad(value(z).sum(), z)
 
-    np.testing.assert_allclose(got, slope(z.detach()), rtol=1e-15)
+    np.testing.assert_allclose(got, derivative(z.detach()), rtol=1e-15)
     (want,) = torch.autograd.grad(theirs(z).sum(), z)
     np.testing.assert_allclose(got, want, rtol=1e-15)
 
 
-@pytest.mark.verifies("eq-relu")
-@pytest.mark.verifies("eq-leaky-relu")
-@pytest.mark.verifies("eq-elu")
+@pytest.mark.verifies("eq-relu-derivative")
+@pytest.mark.verifies("eq-leaky-relu-derivative")
+@pytest.mark.verifies("eq-elu-derivative")
 @pytest.mark.parametrize("alpha", ALPHAS)
-def test_at_zero_the_slope_is_that_of_the_negative_side(
+def test_at_zero_the_derivative_is_that_of_the_negative_side(
     array: Callable[[Any], Any], alpha: float
 ) -> None:
     zero = array(np.zeros(1))
@@ -132,17 +132,19 @@ def test_at_zero_the_slope_is_that_of_the_negative_side(
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("value", "slope", "_theirs"), KINDS)
+@pytest.mark.parametrize(("value", "derivative", "_theirs"), KINDS)
 def test_the_precision_of_the_input_is_kept(
-    array: Callable[[Any], Any], value: Any, slope: Any, _theirs: Any, dtype: str
+    array: Callable[[Any], Any], value: Any, derivative: Any, _theirs: Any, dtype: str
 ) -> None:
     z = array(np.array([-1.0, 0.0, 1.0], dtype=dtype))
 
-    assert value(z).dtype == slope(z).dtype == z.dtype
+    assert value(z).dtype == derivative(z).dtype == z.dtype
 
 
 @pytest.mark.verifies("eq-leaky-relu")
+@pytest.mark.verifies("eq-leaky-relu-derivative")
 @pytest.mark.verifies("eq-elu")
+@pytest.mark.verifies("eq-elu-derivative")
 @pytest.mark.parametrize("alpha", [-0.3, -1.0])
 def test_the_negative_side_may_be_turned_up(
     array: Callable[[Any], Any], alpha: float
@@ -153,9 +155,9 @@ def test_the_negative_side_may_be_turned_up(
 
     np.testing.assert_allclose(leaky, [-2 * alpha, 0.5], rtol=1e-15)
     np.testing.assert_allclose(bent, [alpha * (np.exp(-2) - 1), 0.5], rtol=1e-15)
-    slopes = leaky_relu_derivative(z, alpha=alpha), elu_derivative(z, alpha=alpha)
-    np.testing.assert_allclose(slopes[0], [alpha, 1], rtol=1e-15)
-    np.testing.assert_allclose(slopes[1], [alpha * np.exp(-2), 1], rtol=1e-15)
+    derivatives = leaky_relu_derivative(z, alpha=alpha), elu_derivative(z, alpha=alpha)
+    np.testing.assert_allclose(derivatives[0], [alpha, 1], rtol=1e-15)
+    np.testing.assert_allclose(derivatives[1], [alpha * np.exp(-2), 1], rtol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int8", "uint8"])
@@ -168,3 +170,60 @@ def test_whole_numbers_are_rectified_and_stay_whole(
 
     assert a.dtype == z.dtype
     assert a.tolist() == [max(0, int(z[0])), 0, 5]
+
+
+@pytest.mark.verifies("eq-relu")
+def test_a_bump_is_a_sum_of_three_relus(array: Callable[[Any], Any]) -> None:
+    x = np.linspace(-3, 5, 81)
+
+    parts = [relu(array(x - kink)) for kink in (0, 1, 2)]
+
+    got = parts[0] - 2 * parts[1] + parts[2]
+    want = np.interp(x, [0, 1, 2], [0, 1, 0])
+    np.testing.assert_allclose(np.asarray(got), want, atol=1e-15)
+
+
+@pytest.mark.verifies("eq-relu-derivative")
+@pytest.mark.parametrize("slope", [-0.1, 0.0, 0.4, 1.0, 1.1])
+def test_the_subgradients_at_the_kink_are_the_slopes_from_zero_to_one(
+    array: Callable[[Any], Any], slope: float
+) -> None:
+    z = np.linspace(-1, 1, 41)
+
+    above = slope * z > np.asarray(relu(array(z))) + 1e-12
+
+    assert above.any() == (not 0 <= slope <= 1)
+    assert 0 <= float(relu_derivative(array(np.zeros(1)))[0]) <= 1
+
+
+@pytest.mark.verifies("eq-elu-derivative")
+@pytest.mark.parametrize(("alpha", "jump"), [(0.5, 0.5), (1.0, 0.0), (1.6, -0.6)])
+def test_the_elu_has_no_kink_for_alpha_one_but_its_second_derivative_jumps(
+    array: Callable[[Any], Any], alpha: float, jump: float
+) -> None:
+    z = array(np.array([-1e-4, -1e-9, 1e-9, 1e-4]))
+
+    slopes = np.asarray(elu_derivative(z, alpha=alpha))
+
+    assert slopes[2] - slopes[1] == pytest.approx(jump, abs=1e-8)
+    assert (slopes[1] - slopes[0]) / 1e-4 == pytest.approx(alpha, rel=1e-3)
+    assert slopes[3] == slopes[2]
+
+
+@pytest.mark.verifies("eq-relu-derivative")
+@pytest.mark.verifies("eq-leaky-relu-derivative")
+@pytest.mark.parametrize(("alpha", "revives"), [(0.0, False), (0.01, True)])
+def test_a_dead_unit_stays_dead_without_a_leak(
+    array: Callable[[Any], Any], alpha: float, *, revives: bool
+) -> None:
+    x, w, b = np.array([0.5, 1.0, 1.5, 2.0]), 0.2, -0.5
+    assert (w * x + b < 0).all()
+
+    for _ in range(200):
+        z = array(w * x + b)
+        error = leaky_relu(z, alpha=alpha) - array(0.5 * x + 0.25)
+        g = np.asarray(error * leaky_relu_derivative(z, alpha=alpha))
+        w, b = w - 0.1 * (g * x).mean(), b - 0.1 * g.mean()
+
+    assert ((w, b) == (0.2, -0.5)) != revives
+    assert (w * x + b > 0).all() == revives

@@ -18,6 +18,7 @@ from tests.smooth import (
 from torch.nn import functional
 
 from dlnotes.networks.activations import sigmoid
+from dlnotes.networks.rectifiers import relu
 from dlnotes.networks.smooth_rectifiers import (
     ACTIVATIONS,
     gelu,
@@ -71,11 +72,11 @@ def test_gelu_is_within_a_two_thousandth_of_the_normal_distributions() -> None:
 
 
 @pytest.mark.verifies("eq-softplus")
-@pytest.mark.verifies("eq-gated")
-@pytest.mark.verifies("eq-silu")
-@pytest.mark.verifies("eq-gelu")
-@pytest.mark.verifies("eq-mish")
-@pytest.mark.verifies("eq-sine")
+@pytest.mark.verifies("eq-gated-derivative")
+@pytest.mark.verifies("eq-silu-derivative")
+@pytest.mark.verifies("eq-gelu-derivative")
+@pytest.mark.verifies("eq-mish-derivative")
+@pytest.mark.verifies("eq-sine-derivative")
 @smooth
 def test_the_derivatives_are_difference_quotients(
     run: Run, rng: np.random.Generator, value: Any, derivative: Any, theirs: Any
@@ -124,3 +125,57 @@ def test_what_is_not_a_number_stays_so(array: Callable[[Any], Any], name: str) -
     if name != "step":
         assert np.isnan(np.asarray(value(z))).tolist() == [True, False]
     assert np.isnan(np.asarray(derivative(z))).tolist() == [True, False]
+
+
+def test_softplus_of_k_z_over_k_differs_from_relu_by_log_2_over_k_at_most() -> None:
+    z = np.linspace(-9, 9, 181)
+
+    for k in (1, 2, 8, 64):
+        gaps = softplus(k * z) / k - relu(z)
+
+        assert gaps.min() > 0 or k * 9 > 36
+        assert gaps.max() == pytest.approx(gaps[90]) == pytest.approx(np.log(2) / k)
+
+
+@pytest.mark.verifies("eq-gelu")
+def test_the_sigmoid_of_gelu_begins_as_the_normal_distribution_does() -> None:
+    z, h = 0.0, 1e-3
+    slope = np.sqrt(8 / np.pi)
+
+    ours = (sigmoid(np.array([slope * h])) - sigmoid(np.array([-slope * h]))) / (2 * h)
+    theirs = (ndtr(z + h) - ndtr(z - h)) / (2 * h)
+    cubic = 4 / 3 / (2 * np.pi) - 1 / 6  # by the series of both at zero
+
+    assert ours[0] == pytest.approx(theirs, rel=1e-5)
+    assert ours[0] == pytest.approx(1 / np.sqrt(2 * np.pi), rel=1e-5)
+    line = np.linspace(-6, 6, 12001)
+    errors = [
+        abs(line * (sigmoid(slope * (line + c * line**3)) - ndtr(line))).max()
+        for c in (0.0, cubic, 0.044715)
+    ]
+    assert errors[0] > 10 * errors[1] > 10 * errors[2]
+
+
+@pytest.mark.verifies("eq-silu-derivative")
+def test_at_the_minimum_of_silu_the_output_is_the_input_plus_one() -> None:
+    low, high = -2.0, -1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        rising = silu_derivative(np.array([middle]))[0] > 0
+        low, high = (low, middle) if rising else (middle, high)
+
+    assert silu(np.array([low]))[0] == pytest.approx(low + 1)
+    assert silu(np.linspace(-9, 9, 1801)).min() >= low + 1
+
+
+@pytest.mark.parametrize("name", ["SiLU", "GELU", "Mish"])
+def test_the_gated_functions_fall_and_then_rise(name: str) -> None:
+    value, derivative = ACTIVATIONS[name]
+    z = np.linspace(-4, 4, 801)
+
+    rising = derivative(z) > 0
+
+    turn = int(rising.argmax())
+    assert 0 < turn < 400
+    assert rising[turn:].all()
+    assert value(z)[turn] == pytest.approx(value(z).min(), abs=1e-4)

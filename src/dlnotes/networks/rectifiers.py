@@ -1,36 +1,16 @@
-r"""Rectifiers.
+r"""Rectified linear units (ReLU).
 
-A rectifier lets through what is positive and stops the rest.  It is the simplest
-function that is not linear, two straight lines that meet at zero:
-
-.. math::
-   :label: eq-relu
-
-   \mathrm{ReLU}(z) = \max(0, z), \qquad
-   \mathrm{ReLU}'(z) = \mathbf{1}[z > 0] \quad (z \ne 0)
-
-At the kink there is no derivative.  Every slope from 0 to 1 fits under the curve there,
-and 0 is the one that is taken.  A leaky ReLU (Maas et al., 2013) lets a little through
-on the other side too:
-
-.. math::
-   :label: eq-leaky-relu
-
-   f(z) = \begin{cases} z & z > 0, \\ \alpha z & z \le 0, \end{cases} \qquad
-   f'(z) = \begin{cases} 1 & z > 0, \\ \alpha & z \le 0, \end{cases}
-
-which is :math:`\max(\alpha z, z)` as long as :math:`0 < \alpha < 1`.  An exponential
-linear unit (Clevert et al., 2015) levels off instead, toward :math:`-\alpha`, and with
-:math:`\alpha = 1` it has no kink:
-
-.. math::
-   :label: eq-elu
-
-   f(z) = \begin{cases} z & z > 0, \\ \alpha\,(e^z - 1) & z \le 0, \end{cases} \qquad
-   f'(z) = \begin{cases} 1 & z > 0, \\ \alpha\,e^z & z \le 0. \end{cases}
+The rectified linear unit is two straight lines that meet at zero.  Its derivative is
+one wherever the unit is active, so it does not shrink the gradient there, and sums of
+such units come close to any curve.  Nair and Hinton (2010) and Glorot et al. (2011)
+made it the usual activation function of deep networks.  A unit that is never active
+cannot learn; leaky ReLU and ELU are remedies.
 
 References
 ----------
+* M. Leshno, V. Y. Lin, A. Pinkus and S. Schocken (1993). Multilayer feedforward
+  networks with a nonpolynomial activation function can approximate any function.
+  *Neural Networks* 6(6). https://doi.org/10.1016/S0893-6080(05)80131-5
 * V. Nair and G. E. Hinton (2010). Rectified linear units improve restricted Boltzmann
   machines. *International Conference on Machine Learning*.
   https://icml.cc/Conferences/2010/papers/432.pdf
@@ -41,6 +21,9 @@ References
   network acoustic models. *ICML Workshop on Deep Learning for Audio, Speech and
   Language Processing*.
   https://ai.stanford.edu/~amaas/papers/relu_hybrid_icml2013_final.pdf
+* K. He, X. Zhang, S. Ren and J. Sun (2015). Delving deep into rectifiers: surpassing
+  human-level performance on ImageNet classification. *International Conference on
+  Computer Vision*. https://arxiv.org/abs/1502.01852
 * D.-A. Clevert, T. Unterthiner and S. Hochreiter (2015). Fast and accurate deep network
   learning by exponential linear units (ELUs). https://arxiv.org/abs/1511.07289
 """
@@ -52,15 +35,22 @@ from dlnotes.arrays import Array, array_namespace, checked
 
 @checked
 def relu(z: Real[Array, "*shape"]) -> Real[Array, "*shape"]:
-    """Keep what is positive and replace the rest by zero, :eq:`eq-relu`.
+    r"""Replace negative pre-activations by zero.
 
-    It chooses by the sign, and not by a maximum, so that automatic differentiation too
-    finds a slope of 0 at zero.
+    The output is the larger of zero and the pre-activation :math:`z`:
+
+    .. math::
+       :label: eq-relu
+
+       \mathrm{ReLU}(z) = \max(0, z)
+
+    The code chooses by the sign, and not by a maximum, so that automatic
+    differentiation finds a derivative of 0 at zero.
 
     Parameters
     ----------
     z
-        The net input of each unit.
+        The pre-activation of each unit.
 
     Returns
     -------
@@ -69,7 +59,7 @@ def relu(z: Real[Array, "*shape"]) -> Real[Array, "*shape"]:
 
     Examples
     --------
-    Any number is the difference of two rectified ones:
+    Any number is the difference of two outputs of a ReLU:
 
     >>> import numpy as np
     >>> from dlnotes.networks.rectifiers import relu
@@ -83,22 +73,30 @@ def relu(z: Real[Array, "*shape"]) -> Real[Array, "*shape"]:
 
 @checked
 def relu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Differentiate :eq:`eq-relu`.
+    r"""Differentiate the ReLU.
+
+    The derivative is one where the pre-activation is positive and zero where it is
+    negative; at zero, where there is none, zero is taken (:math:`\mathbf{1}` is one
+    where its condition holds, else zero):
+
+    .. math::
+       :label: eq-relu-derivative
+
+       \mathrm{ReLU}'(z) = \mathbf{1}[z > 0]
 
     Parameters
     ----------
     z
-        The net input of each unit.
+        The pre-activation of each unit.
 
     Returns
     -------
     derivative
-        One where ``z`` is positive, else zero, and not a number where ``z`` is none.
+        One where ``z`` is positive, else zero; NaN where ``z`` is NaN.
 
     Examples
     --------
-    However large the activation, the slope is one, so a layer of active units passes a
-    gradient back undiminished:
+    However large the activation of an active unit is, its derivative is one:
 
     >>> import numpy as np
     >>> from dlnotes.networks.rectifiers import relu_derivative
@@ -113,14 +111,23 @@ def relu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 def leaky_relu(
     z: Float[Array, "*shape"], *, alpha: float = 0.01
 ) -> Float[Array, "*shape"]:
-    r"""Keep what is positive and shrink the rest, :eq:`eq-leaky-relu`.
+    r"""Multiply negative pre-activations by a small slope.
+
+    Above zero it is the ReLU; below, it is a line with the slope :math:`\alpha`:
+
+    .. math::
+       :label: eq-leaky-relu
+
+       f(z) = \begin{cases} z & z > 0, \\ \alpha z & z \le 0 \end{cases}
+
+    For slopes :math:`0 < \alpha < 1` this is :math:`\max(\alpha z, z)`.
 
     Parameters
     ----------
     z
-        The net input of each unit.
+        The pre-activation of each unit.
     alpha
-        The slope :math:`\alpha` of the negative side.
+        The slope :math:`\alpha` below zero.
 
     Returns
     -------
@@ -129,7 +136,7 @@ def leaky_relu(
 
     Examples
     --------
-    What has leaked can be brought back, by the same function with one over ``alpha``:
+    Nothing is lost: the same function with one over ``alpha`` is its inverse.
 
     >>> import numpy as np
     >>> from dlnotes.networks.rectifiers import leaky_relu
@@ -145,14 +152,21 @@ def leaky_relu(
 def leaky_relu_derivative(
     z: Float[Array, "*shape"], *, alpha: float = 0.01
 ) -> Float[Array, "*shape"]:
-    r"""Differentiate :eq:`eq-leaky-relu`.
+    r"""Differentiate the leaky ReLU.
+
+    The derivative is the slope of the line on either side; zero counts as negative:
+
+    .. math::
+       :label: eq-leaky-relu-derivative
+
+       f'(z) = \begin{cases} 1 & z > 0, \\ \alpha & z \le 0 \end{cases}
 
     Parameters
     ----------
     z
-        The net input of each unit.
+        The pre-activation of each unit.
     alpha
-        The slope :math:`\alpha` of the negative side.
+        The slope :math:`\alpha` below zero.
 
     Returns
     -------
@@ -161,7 +175,7 @@ def leaky_relu_derivative(
 
     Examples
     --------
-    A silent unit still hears a hundredth of what it is told:
+    An inactive unit still gets a hundredth of the gradient:
 
     >>> import numpy as np
     >>> from dlnotes.networks.rectifiers import leaky_relu_derivative
@@ -174,15 +188,22 @@ def leaky_relu_derivative(
 
 @checked
 def elu(z: Float[Array, "*shape"], *, alpha: float = 1.0) -> Float[Array, "*shape"]:
-    r"""Keep what is positive and let the rest level off, :eq:`eq-elu`.
+    r"""Let negative pre-activations level off at a negative number.
+
+    Above zero it is the ReLU; below, it falls exponentially toward :math:`-\alpha`:
+
+    .. math::
+       :label: eq-elu
+
+       f(z) = \begin{cases} z & z > 0, \\ \alpha\,(e^z - 1) & z \le 0 \end{cases}
 
     Parameters
     ----------
     z
-        The net input of each unit.
+        The pre-activation of each unit.
     alpha
-        How far below zero the activation can go, :math:`\alpha`; if it is negative, how
-        far above.
+        The number :math:`\alpha`: far below zero the activation is close to
+        :math:`-\alpha`.
 
     Returns
     -------
@@ -191,7 +212,7 @@ def elu(z: Float[Array, "*shape"], *, alpha: float = 1.0) -> Float[Array, "*shap
 
     Examples
     --------
-    Just below zero it is almost the straight line; far below, all inputs look alike:
+    Just below zero it is almost the line through the origin; far below, it saturates:
 
     >>> import numpy as np
     >>> from dlnotes.networks.rectifiers import elu
@@ -207,24 +228,31 @@ def elu(z: Float[Array, "*shape"], *, alpha: float = 1.0) -> Float[Array, "*shap
 def elu_derivative(
     z: Float[Array, "*shape"], *, alpha: float = 1.0
 ) -> Float[Array, "*shape"]:
-    r"""Differentiate :eq:`eq-elu`.
+    r"""Differentiate the ELU.
+
+    Below zero the derivative is the activation plus :math:`\alpha`:
+
+    .. math::
+       :label: eq-elu-derivative
+
+       f'(z) = \begin{cases} 1 & z > 0, \\ \alpha\,e^z & z \le 0 \end{cases}
 
     Parameters
     ----------
     z
-        The net input of each unit.
+        The pre-activation of each unit.
     alpha
-        How far below zero the activation can go, :math:`\alpha`; if it is negative, how
-        far above.
+        The number :math:`\alpha`: far below zero the activation is close to
+        :math:`-\alpha`.
 
     Returns
     -------
     derivative
-        One where ``z`` is positive, and below that the activation plus ``alpha``.
+        One where ``z`` is positive, else the activation plus ``alpha``.
 
     Examples
     --------
-    Where the activation has lost half of ``alpha``, so has the slope:
+    Where the activation is minus one half, one half of the derivative is left:
 
     >>> import numpy as np
     >>> from dlnotes.networks.rectifiers import elu, elu_derivative

@@ -1,64 +1,13 @@
 r"""Smooth and non-monotonic activation functions.
 
-The area under a sigmoid is the softplus, a ReLU with its kink rounded off:
-
-.. math::
-   :label: eq-softplus
-
-   \operatorname{softplus}(z) = \log(1 + e^z), \qquad
-   \operatorname{softplus}'(z) = \sigma(z)
-
-A ReLU multiplies its input by a step.  Its smooth relatives multiply by something
-smooth that rises from 0 to 1, a gate :math:`g`:
-
-.. math::
-   :label: eq-gated
-
-   f(z) = z\,g(z), \qquad f'(z) = g(z) + z\,g'(z)
-
-The gate of the SiLU, also called Swish (Elfwing et al., 2017; Ramachandran et al.,
-2017), is the sigmoid,
-
-.. math::
-   :label: eq-silu
-
-   g(z) = \sigma(z), \qquad g'(z) = \sigma(z)\,(1 - \sigma(z)),
-
-that of the GELU (Hendrycks and Gimpel, 2016) the chance that a standard normal number
-is below :math:`z`, or a sigmoid that is close to it everywhere,
-
-.. math::
-   :label: eq-gelu
-
-   &g(z) = \Phi(z) \approx \sigma(u), \qquad u = \sqrt{8 / \pi}\,(z + 0.044715\,z^3), \\
-   &g'(z) \approx \sigma(u)\,(1 - \sigma(u))\,u', \qquad
-   u' = \sqrt{8 / \pi}\,(1 + 3 \cdot 0.044715\,z^2),
-
-and that of Mish (Misra, 2019)
-
-.. math::
-   :label: eq-mish
-
-   g(z) = \tanh(\operatorname{softplus}(z)), \qquad
-   g'(z) = (1 - g(z)^2)\,\sigma(z).
-
-None of the three is monotonic: each has a dip below zero.  Nor is the sine, with which
-Sitzmann et al. (2020) fit images and sounds:
-
-.. math::
-   :label: eq-sine
-
-   f(z) = \sin(z), \qquad f'(z) = \cos(z)
-
-What a function must have for a network of one hidden layer to come as close as one
-likes to any continuous function on a bounded set is little: if it is continuous, all
-that is needed is that it is not a polynomial (Leshno et al., 1993).
+The kink of a ReLU can be rounded off, as in the softplus.  A ReLU is also its input
+times a step; a step that rises gradually, a gate, makes it smooth and lets a little of
+a negative input through.  SiLU (Elfwing et al., 2017; Ramachandran et al., 2017), GELU
+(Hendrycks and Gimpel, 2016) and Mish (Misra, 2019) are made in this way, and none of
+them is monotonic.
 
 References
 ----------
-* M. Leshno, V. Y. Lin, A. Pinkus and S. Schocken (1993). Multilayer feedforward
-  networks with a nonpolynomial activation function can approximate any function.
-  *Neural Networks* 6(6). https://doi.org/10.1016/S0893-6080(05)80131-5
 * D. Hendrycks and K. Gimpel (2016). Gaussian error linear units (GELUs).
   https://arxiv.org/abs/1606.08415
 * S. Elfwing, E. Uchibe and K. Doya (2017). Sigmoid-weighted linear units for neural
@@ -71,6 +20,7 @@ References
 * V. Sitzmann, J. N. P. Martel, A. W. Bergman, D. B. Lindell and G. Wetzstein (2020).
   Implicit neural representations with periodic activation functions.
   https://arxiv.org/abs/2006.09661
+* N. Shazeer (2020). GLU variants improve transformer. https://arxiv.org/abs/2002.05202
 """
 
 from collections.abc import Callable
@@ -102,15 +52,24 @@ from dlnotes.neurons.perceptron import heaviside
 
 @checked
 def softplus(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    r"""Round off the kink of a ReLU, :eq:`eq-softplus`; its derivative is the sigmoid.
+    r"""Round off the kink of a ReLU.
 
-    What it has more than the ReLU is the same on both sides of zero, and no exponential
-    overflows in it: :math:`\log(1 + e^{-|z|})`.
+    The softplus of a pre-activation :math:`z` is the area under the sigmoid
+    :math:`\sigma` up to :math:`z`, so its derivative is the sigmoid:
+
+    .. math::
+       :label: eq-softplus
+
+       \operatorname{softplus}(z) = \log(1 + e^z), \qquad
+       \operatorname{softplus}'(z) = \sigma(z)
+
+    The code computes :math:`\mathrm{ReLU}(z) + \log(1 + e^{-|z|})`, which is the same
+    number and does not overflow.
 
     Parameters
     ----------
     z
-        The net input of each unit.
+        The pre-activation of each unit.
 
     Returns
     -------
@@ -119,8 +78,7 @@ def softplus(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
     Examples
     --------
-    It is always above the ReLU, by log 2 at the kink and by nothing that matters far
-    from it:
+    It is above the ReLU, by log 2 at zero and by next to nothing far from it:
 
     >>> import numpy as np
     >>> from dlnotes.networks.smooth_rectifiers import softplus
@@ -134,21 +92,36 @@ def softplus(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @checked
 def silu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Let a sigmoid decide how much of its own input comes through, :eq:`eq-silu`.
+    r"""Multiply the pre-activation by its own sigmoid.
+
+    A gated function is the pre-activation :math:`z` times a gate :math:`g`, a number
+    between 0 and 1 that depends on :math:`z`:
+
+    .. math::
+       :label: eq-gated
+
+       f(z) = z\,g(z)
+
+    The gate of the SiLU, also called Swish, is the sigmoid:
+
+    .. math::
+       :label: eq-silu
+
+       g(z) = \sigma(z)
 
     Parameters
     ----------
     z
-        The net input of each unit.
+        The pre-activation of each unit.
 
     Returns
     -------
     a
-        The activation of each unit, by :eq:`eq-gated`.
+        The activation of each unit.
 
     Examples
     --------
-    A unit that is a little negative answers below one that is very negative:
+    The output for -1 is below that for -5:
 
     >>> import numpy as np
     >>> from dlnotes.networks.smooth_rectifiers import silu
@@ -160,21 +133,35 @@ def silu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @checked
 def silu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Differentiate :eq:`eq-gated` with the gate :eq:`eq-silu`.
+    r"""Differentiate the SiLU.
+
+    For any gate the product rule gives
+
+    .. math::
+       :label: eq-gated-derivative
+
+       f'(z) = g(z) + z\,g'(z)
+
+    and the derivative of this gate is that of the sigmoid:
+
+    .. math::
+       :label: eq-silu-derivative
+
+       g'(z) = \sigma(z)\,(1 - \sigma(z))
 
     Parameters
     ----------
     z
-        The net input of each unit, not its activation.
+        The pre-activation of each unit, not its activation.
 
     Returns
     -------
     derivative
-        The slope at each.
+        The derivative at each.
 
     Examples
     --------
-    At zero it is one half, as it must be for any gate that is half open there:
+    At zero the derivative is the gate, one half; at -2 the function is falling:
 
     >>> import numpy as np
     >>> from dlnotes.networks.smooth_rectifiers import silu_derivative
@@ -186,26 +173,33 @@ def silu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @checked
 def gelu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Let the normal distribution decide how much comes through, :eq:`eq-gelu`.
+    r"""Multiply the pre-activation by a normal probability.
 
-    The normal distribution needs the error function, which the array libraries do not
-    share.  The authors' sigmoid in its place is off by less than 0.0005 everywhere; it
-    is what PyTorch calls ``approximate="tanh"``.
+    The gate in :eq:`eq-gated` is the probability :math:`\Phi(z)` that a standard normal
+    number is below :math:`z`, or a sigmoid that is close to it:
+
+    .. math::
+       :label: eq-gelu
+
+       g(z) = \Phi(z) \approx \sigma(u), \qquad
+       u = \sqrt{8 / \pi}\,(z + 0.044715\,z^3)
+
+    The code has the sigmoid, which is what PyTorch calls ``approximate="tanh"``; the
+    result differs from :math:`z\,\Phi(z)` by less than 0.0005 everywhere.
 
     Parameters
     ----------
     z
-        The net input of each unit.
+        The pre-activation of each unit.
 
     Returns
     -------
     a
-        The activation of each unit, by :eq:`eq-gated`.
+        The activation of each unit.
 
     Examples
     --------
-    A standard normal number is below 1 in 84 of 100 cases, and so 84 percent of 1 come
-    through:
+    A standard normal number is below 1 in 84 of 100 cases, so the gate at 1 is 0.84:
 
     >>> import numpy as np
     >>> from dlnotes.networks.smooth_rectifiers import gelu
@@ -217,21 +211,29 @@ def gelu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @checked
 def gelu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Differentiate :eq:`eq-gated` with the gate :eq:`eq-gelu`.
+    r"""Differentiate the GELU.
+
+    It is :eq:`eq-gated-derivative` with the derivative of the gate by the chain rule:
+
+    .. math::
+       :label: eq-gelu-derivative
+
+       g'(z) \approx \sigma(u)\,(1 - \sigma(u))\,u', \qquad
+       u' = \sqrt{8 / \pi}\,(1 + 3 \cdot 0.044715\,z^2)
 
     Parameters
     ----------
     z
-        The net input of each unit, not its activation.
+        The pre-activation of each unit, not its activation.
 
     Returns
     -------
     derivative
-        The slope of :func:`gelu` at each.
+        The derivative of :func:`gelu` at each.
 
     Examples
     --------
-    The slopes at ``z`` and ``-z`` add up to one, for the two gates do:
+    The derivatives at ``z`` and ``-z`` add up to one, since the two gates do:
 
     >>> import numpy as np
     >>> from dlnotes.networks.smooth_rectifiers import gelu_derivative
@@ -246,21 +248,28 @@ def gelu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @checked
 def mish(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Let tanh of a softplus decide how much comes through, :eq:`eq-mish`.
+    r"""Multiply the pre-activation by the tanh of its softplus.
+
+    The gate in :eq:`eq-gated` is
+
+    .. math::
+       :label: eq-mish
+
+       g(z) = \tanh(\operatorname{softplus}(z))
 
     Parameters
     ----------
     z
-        The net input of each unit.
+        The pre-activation of each unit.
 
     Returns
     -------
     a
-        The activation of each unit, by :eq:`eq-gated`.
+        The activation of each unit.
 
     Examples
     --------
-    At zero the gate is not half but six tenths open, since the tanh of log 2 is 0.6:
+    The gate at zero is not one half but 0.6, the tanh of log 2:
 
     >>> import numpy as np
     >>> from dlnotes.networks.smooth_rectifiers import mish
@@ -272,21 +281,29 @@ def mish(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @checked
 def mish_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Differentiate :eq:`eq-gated` with the gate :eq:`eq-mish`.
+    r"""Differentiate Mish.
+
+    It is :eq:`eq-gated-derivative`; by the chain rule the derivative of the gate is
+    that of tanh times that of the softplus:
+
+    .. math::
+       :label: eq-mish-derivative
+
+       g'(z) = (1 - g(z)^2)\,\sigma(z)
 
     Parameters
     ----------
     z
-        The net input of each unit, not its activation.
+        The pre-activation of each unit, not its activation.
 
     Returns
     -------
     derivative
-        The slope at each.
+        The derivative at each.
 
     Examples
     --------
-    Below the bottom of its dip, a weaker input is a stronger answer:
+    At -2, left of its minimum, Mish is falling:
 
     >>> import numpy as np
     >>> from dlnotes.networks.smooth_rectifiers import mish_derivative
@@ -298,12 +315,19 @@ def mish_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @checked
 def sine(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Answer in waves, by :eq:`eq-sine`.
+    r"""Apply the sine.
+
+    The activation is a wave of the pre-activation:
+
+    .. math::
+       :label: eq-sine
+
+       f(z) = \sin(z)
 
     Parameters
     ----------
     z
-        The net input of each unit.
+        The pre-activation of each unit.
 
     Returns
     -------
@@ -312,7 +336,7 @@ def sine(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
     Examples
     --------
-    A full turn changes nothing, so the unit cannot tell 1 from 7.28:
+    Inputs that differ by a full period have the same output:
 
     >>> from math import pi
     >>> import numpy as np
@@ -326,21 +350,28 @@ def sine(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @checked
 def sine_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Differentiate :eq:`eq-sine`.
+    r"""Differentiate the sine.
+
+    The derivative is the cosine:
+
+    .. math::
+       :label: eq-sine-derivative
+
+       f'(z) = \cos(z)
 
     Parameters
     ----------
     z
-        The net input of each unit, not its activation.
+        The pre-activation of each unit, not its activation.
 
     Returns
     -------
     derivative
-        The slope at each.
+        The derivative at each.
 
     Examples
     --------
-    It never dies out: a hundred turns away from zero it is what it is at zero.
+    It does not saturate: a hundred periods away from zero it is what it is at zero.
 
     >>> from math import pi
     >>> import numpy as np
@@ -352,7 +383,7 @@ def sine_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return xp.cos(z)
 
 
-#: Every activation function of the book, and its slope, by name.
+#: Every activation function of the book and its derivative, by name.
 ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "step": (heaviside, heaviside_derivative),
     "sigmoid": (sigmoid, sigmoid_derivative),
