@@ -2,7 +2,7 @@
 
 CONTENTS: dict[str, tuple[str, ...]] = {
     "neurons": ("perceptron", "perceptron_rule"),
-    "networks": ("rectifiers", "activations", "losses"),
+    "networks": ("activations", "rectifiers", "smooth_rectifiers", "losses"),
     "optimization": ("gradient_descent", "momentum", "adam"),
     "cnn": ("convolution", "arithmetic", "pooling"),
 }

@@ -15,16 +15,9 @@ from torch import Tensor, nn
 from dlnotes.cnn.arithmetic import conv_output_size, conv_parameter_count
 from dlnotes.cnn.convolution import mac_count
 from dlnotes.lab.tasks import Task
-from dlnotes.networks.activations import (
-    gelu,
-    mish,
-    scaled_tanh,
-    sigmoid,
-    silu,
-    sine,
-    tanh,
-)
+from dlnotes.networks.activations import scaled_tanh, sigmoid, tanh
 from dlnotes.networks.rectifiers import leaky_relu, relu
+from dlnotes.networks.smooth_rectifiers import gelu, mish, silu, sine
 from dlnotes.nn import Linear
 
 Function = Callable[[Tensor], Tensor]

@@ -25,7 +25,8 @@ from math import prod
 from jaxtyping import Float, Int
 
 from dlnotes.arrays import Array, array_namespace, checked, is_traced
-from dlnotes.networks.activations import sigmoid, softplus
+from dlnotes.networks.activations import sigmoid
+from dlnotes.networks.smooth_rectifiers import softplus
 
 
 @checked

@@ -15,16 +15,13 @@ from torch import nn
 
 from dlnotes.claims import EXPERIMENTS, Row, Verdict
 from dlnotes.claims.evidence import rows
-from dlnotes.claims.networks import activations
+from dlnotes.claims.networks import activations, rectifiers, smooth_rectifiers
 from dlnotes.claims.networks.activations import (
     Squashed,
     collapsed,
     double_moons,
     follow,
-    judge_eight,
     judge_linear,
-    judge_nonmonotonic,
-    judge_relu,
     judge_scaled,
     judge_steps,
     judge_zero_mean,
@@ -34,6 +31,8 @@ from dlnotes.claims.networks.activations import (
     variance,
     yes_or_no,
 )
+from dlnotes.claims.networks.rectifiers import judge_relu
+from dlnotes.claims.networks.smooth_rectifiers import judge_eight, judge_nonmonotonic
 from dlnotes.claims.trial import Trial
 from dlnotes.lab.tasks import Task, moons
 
@@ -201,7 +200,7 @@ def test_the_variance_is_that_of_an_integral(
 
 def scores(quantity: str, changed: Mapping[tuple[str, str], list[float]]) -> list[Row]:
     """Return the scores of all on two sets, 0.97 but for those that are changed."""
-    names = (*activations.MONOTONIC, *activations.NON_MONOTONIC)
+    names = (*rectifiers.MONOTONIC, *smooth_rectifiers.NON_MONOTONIC)
     return [
         Row(quantity, name, data, tuple(changed.get((name, data), near(0.97))))
         for data in ("a", "b")
@@ -304,7 +303,8 @@ def test_the_rule_about_many_activations(
     best = near(0.98) if max(low) < 1 else near(60)
     close = near(0.955) if max(low) < 1 else near(59.98)
     test = {
-        name: low if k < behind else close for k, name in enumerate(activations.EIGHT)
+        name: low if k < behind else close
+        for k, name in enumerate(smooth_rectifiers.EIGHT)
     }
     test["GELU"] = best
 
@@ -374,8 +374,9 @@ def test_an_experiment_compares_all_that_its_rule_names(
             for quantity in quantities
         ]
 
-    monkeypatch.setattr(activations, "compare", fake)
-    monkeypatch.setattr(activations, "fashion_mnist", few)
+    for module in (activations, rectifiers):
+        monkeypatch.setattr(module, "compare", fake)
+    monkeypatch.setattr(rectifiers, "fashion_mnist", few)
 
     finding = EXPERIMENTS[name].measure(range(SEEDS))
 
@@ -396,10 +397,10 @@ def test_the_networks_about_relu_have_the_sizes_and_weights_of_the_rule(
         trials.extend(given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(activations, "compare", stop)
-    monkeypatch.setattr(activations, "fashion_mnist", few)
+    monkeypatch.setattr(rectifiers, "compare", stop)
+    monkeypatch.setattr(rectifiers, "fashion_mnist", few)
     with pytest.raises(KeyboardInterrupt):
-        activations.relu_better_in_general(range(SEEDS))
+        rectifiers.relu_better_in_general(range(SEEDS))
     trial, made = next(
         (each, made)
         for each in trials

@@ -1,9 +1,7 @@
-"""Claims about activation functions."""
+"""Claims about activation functions that saturate."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from statistics import fmean
 
 import numpy as np
 import torch
@@ -14,7 +12,6 @@ from dlnotes.claims import Finding, Row, claim
 from dlnotes.claims.evidence import (
     Ruling,
     by_method,
-    datasets,
     decide,
     format_means,
     join_words,
@@ -24,30 +21,11 @@ from dlnotes.claims.evidence import (
 )
 from dlnotes.claims.trial import Trial, compare, draw, finding
 from dlnotes.lab.fit import History, predict
-from dlnotes.lab.models import (
-    HIDDEN_LAYERS,
-    MLP,
-    Function,
-    HiddenLayer,
-    mlp,
-    recurrent,
-)
-from dlnotes.lab.tasks import (
-    Task,
-    TaskFactory,
-    adding,
-    cars,
-    digits,
-    fashion_mnist,
-    moons,
-    standardize,
-)
+from dlnotes.lab.models import MLP, Function, HiddenLayer, mlp
+from dlnotes.lab.tasks import Task, TaskFactory, digits, moons, standardize
 from dlnotes.networks.activations import compose_affine, scaled_tanh, sigmoid, tanh
 
-ADAM_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 SGD_RATES = (0.03, 0.1, 0.3, 1, 3, 10, 30)
-MONOTONIC = ("sigmoid", "tanh", "ReLU")
-NON_MONOTONIC = ("SiLU", "GELU", "Mish", "sine")
 
 
 @claim("claim-step-no-gradient")
@@ -282,74 +260,6 @@ def judge_scaled(found: Sequence[Row]) -> Ruling:
     return Ruling(verdict, because, "of any tanh: the scaled one is not the faster")
 
 
-@claim("claim-nonmonotonic-hurts")
-def nonmonotonic_hurts(seeds: Sequence[int]) -> Finding:
-    """An activation that is not monotonic may keep training from converging.
-
-    Two hidden layers of 64 units, Glorot's weights for sigmoid, tanh and sine, and He's
-    for the others; Adam, 50 epochs; the rate is the best of 0.0003, 0.001, 0.003, 0.01,
-    0.03 and 0.1 on a fifth of the training rows of other seeds.  An activation fails on
-    a set of data if its training accuracy is below 0.9 in some seed, or if its test
-    accuracy is more than a point below that of the best of sigmoid, tanh and ReLU.
-    Where one of these three fails as well, on the same set, the failure is not for want
-    of monotonicity, and does not count.
-
-    It holds if a failure of each of SiLU, GELU and Mish counts.  It holds conditionally
-    if one of some of the three, or of the sine, does.  It fails if none does.
-    """
-    trials = [
-        Trial(name, make, mlp(HIDDEN_LAYERS[name], 64, 64), epochs=50)
-        for make in (few_moons, digits)
-        for name in (*MONOTONIC, *NON_MONOTONIC)
-    ]
-    found = best_scores(trials, seeds, ADAM_RATES)
-    ruling = judge_nonmonotonic(found)
-    return finding(ruling, found, [few_moons, digits], seeds, ADAM_RATES)
-
-
-def best_scores(
-    trials: Sequence[Trial], seeds: Sequence[int], grid: Sequence[float]
-) -> list[Row]:
-    """Score each trial on training and test rows, at the best rate for others."""
-    return compare(trials, Trial.scores, seeds, grid, Trial.validation_score)
-
-
-few_moons = partial(moons, train=400, test=100, noise=0.2)
-
-
-def judge_nonmonotonic(found: Sequence[Row]) -> Ruling:
-    """Apply the rule of the claim about activations that are not monotonic."""
-    failing: dict[str, list[str]] = {}
-    for data in datasets(found, "test score"):
-        train, test = (
-            by_method(found, f"{part} score", data) for part in ("training", "test")
-        )
-        best = max((test[name] for name in MONOTONIC), key=fmean)
-        failing[data] = [
-            name
-            for name in train
-            if min(train[name]) < 0.9 or significantly_below(test[name], best, 0.01)
-        ]
-    counted = {
-        data: [] if {*names} & {*MONOTONIC} else names
-        for data, names in failing.items()
-    }
-    every = {name for names in counted.values() for name in names}
-    verdict = decide(
-        confirmed={"SiLU", "GELU", "Mish"} <= every,
-        conditional=bool(every),
-        refuted=not every,
-    )
-    places = [
-        f"{join_words(names or ['none'])} on {data}" for data, names in failing.items()
-    ]
-    because = (
-        f"Of all seven, monotonic or not, those that fail are {join_words(places)}."
-    )
-    alone = [f"{join_words(each)} on {data}" for data, each in counted.items() if each]
-    return Ruling(verdict, because, f"for {join_words(alone or ['none'])}")
-
-
 @claim("claim-linear-stack-collapses")
 def linear_stack_collapses(seeds: Sequence[int]) -> Finding:
     """Without a function that is not linear, a deep stack is one layer.
@@ -431,119 +341,3 @@ def judge_linear(found: Sequence[Row]) -> Ruling:
         f"Collapsing changes no output by more than {change:.1g}, and {ahead} more "
         "than a point of training accuracy ahead of logistic regression.",
     )
-
-
-@claim("claim-many-activations-work", seeds=10)
-def many_activations_work(seeds: Sequence[int]) -> Finding:
-    """Backpropagation works well with many activations besides the sigmoid.
-
-    Two hidden layers of 64 units, He's weights for ReLU, leaky ReLU, SiLU and GELU, and
-    Glorot's for the others; Adam, 30 epochs; the rate is the best of 0.0003, 0.001,
-    0.003, 0.01, 0.03 and 0.1 on a fifth of the training rows of other seeds.  Eight
-    activations are compared with the one among them that has the best mean test
-    accuracy.  A test digit is 0.2 points, and a margin of two points was decided by the
-    last bits of the weights; so there are ten seeds and a margin of three.
-
-    It holds if the interval of the difference lies above -3 points for all eight.  It
-    holds conditionally if it does for at least six, and fails if for fewer.
-    """
-    trials = [
-        Trial(name, digits, mlp(HIDDEN_LAYERS[name], 64, 64), epochs=30)
-        for name in EIGHT
-    ]
-    found = best_scores(trials, seeds, ADAM_RATES)
-    return finding(judge_eight(found), found, [digits], seeds, ADAM_RATES)
-
-
-EIGHT = (
-    *("sigmoid", "tanh", "scaled tanh", "ReLU"),
-    *("leaky ReLU", "Maxout", "SiLU", "GELU"),
-)
-
-
-def judge_eight(found: Sequence[Row]) -> Ruling:
-    """Apply the rule of the claim about many activations."""
-    test = by_method(found, "test score", found[0].data)
-    best = max(test, key=lambda name: fmean(test[name]))
-    behind = [
-        name for name in test if not significantly_above(test[name], test[best], -0.03)
-    ]
-    working, slow = len(test) - len(behind), join_words(behind or ["none"])
-    verdict = decide(
-        confirmed=not behind, conditional=working >= 6, refuted=working < 6
-    )
-    lowest = min(fmean(each) for each in test.values())
-    because = (
-        f"The mean accuracies go from {lowest:.1%} to {fmean(test[best]):.1%}, that of "
-        f"{best}; three points or more behind it may be {slow}."
-    )
-    return Ruling(verdict, because, f"for all but {slow}")
-
-
-@claim("claim-relu-better-in-general")
-def relu_better_in_general(seeds: Sequence[int]) -> Finding:
-    """ReLU is in general better than the sigmoid kind.
-
-    Two hidden layers of 128 units, or, for the sequences, one recurrent layer of 64
-    whose recurrent weights begin orthogonal; the others are Glorot's for sigmoid and
-    tanh and He's for ReLU.  Adam, 30 epochs; the rate is the best of 0.0003, 0.001,
-    0.003, 0.01 and 0.03 on a fifth of the training rows of other seeds.  What counts is
-    test accuracy, the share of variance explained, or, for the sequences, minus the
-    squared error.
-
-    It holds if ReLU is above sigmoid and above tanh on all four sets.  It holds
-    conditionally if it is above both on some set and below both on none, or above the
-    sigmoid on all four.  It fails if it is below sigmoid or below tanh on some set, and
-    above both on none.
-    """
-    sets: tuple[TaskFactory, ...] = (digits, fashion_mnist, cars)
-    trials = [
-        Trial(name, make, mlp(HIDDEN_LAYERS[name], 128, 128), epochs=30)
-        for make in sets
-        for name in MONOTONIC
-    ]
-    trials += [
-        Trial(name, sums, recurrent(HIDDEN_LAYERS[name], 64), epochs=30)
-        for name in MONOTONIC
-    ]
-    found = best_scores(trials, seeds, ADAM_RATES[:-1])
-    return finding(judge_relu(found), found, [*sets, sums], seeds, ADAM_RATES[:-1])
-
-
-# Sequences of 30 steps whose two marked numbers are to be added.
-sums = partial(adding, train=2000, test=1000, steps=30)
-
-
-def judge_relu(found: Sequence[Row]) -> Ruling:
-    """Apply the rule of the claim about ReLU."""
-    sets = datasets(found, "test score")
-    test = {data: by_method(found, "test score", data) for data in sets}
-
-    def where(compare: Callable[..., bool], *rivals: str) -> list[str]:
-        return [
-            data
-            for data, scores in test.items()
-            if all(compare(scores["ReLU"], scores[rival]) for rival in rivals)
-        ]
-
-    over_both, under_both = (
-        where(compare, "sigmoid", "tanh")
-        for compare in (significantly_above, significantly_below)
-    )
-    over = where(significantly_above, "sigmoid")
-    lower = [where(significantly_below, rival) for rival in ("sigmoid", "tanh")]
-    under = [data for data in sets if any(data in each for each in lower)]
-    verdict = decide(
-        confirmed=len(over_both) == len(sets),
-        conditional=bool(over_both and not under_both) or len(over) == len(sets),
-        refuted=bool(under and not over_both),
-    )
-    both, neither, some, one = (
-        join_words(each or ["no set"]) for each in (over_both, under_both, over, under)
-    )
-    because = (
-        f"ReLU is above both on {both}, below both on {neither}, above the sigmoid on "
-        f"{some}, and below one of them on {one}."
-    )
-    against = "against the sigmoid, but not against tanh"
-    return Ruling(verdict, because, f"on {both}" if over_both else against)
