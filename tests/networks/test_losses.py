@@ -23,7 +23,7 @@ from dlnotes.networks.losses import (
 Run = Callable[..., NDArray[Any]]
 
 
-def scores(rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
+def draw_logits(rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
     """Draw instances by classes, some far out, and a label for each instance."""
     logits = rng.normal(scale=3, size=(12, 4))
     logits[1:3] += 900
@@ -34,12 +34,12 @@ def scores(rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def quotient(loss: Any, x: NDArray[Any], h: float = 1e-6) -> NDArray[Any]:
     """Differentiate the sum of a loss, one entry of ``x`` at a time."""
-    slopes = np.empty(x.shape)
+    derivatives = np.empty(x.shape)
     for place in np.ndindex(x.shape):
         step = np.zeros(x.shape)
         step[place] = h
-        slopes[place] = (loss(x + step) - loss(x - step)).sum() / (2 * h)
-    return slopes
+        derivatives[place] = (loss(x + step) - loss(x - step)).sum() / (2 * h)
+    return derivatives
 
 
 @pytest.mark.verifies("eq-squared-error")
@@ -57,7 +57,7 @@ def test_the_squared_error_is_pytorchs(run: Run, rng: np.random.Generator) -> No
 def test_softmax_and_its_logarithm_are_scipys(
     run: Run, rng: np.random.Generator
 ) -> None:
-    logits, _ = scores(rng)
+    logits, _ = draw_logits(rng)
 
     p, log_p = run(softmax, logits), run(log_softmax, logits)
 
@@ -67,7 +67,7 @@ def test_softmax_and_its_logarithm_are_scipys(
 
 
 @pytest.mark.verifies("eq-softmax")
-def test_only_differences_between_scores_count(
+def test_only_differences_between_logits_count(
     rng: np.random.Generator, array: Callable[[Any], Any]
 ) -> None:
     logits = rng.normal(size=(4, 3))
@@ -91,7 +91,7 @@ def test_a_class_that_is_ruled_out_has_no_probability_and_does_no_harm(
 
 @pytest.mark.verifies("eq-cross-entropy")
 def test_cross_entropy_is_pytorchs(run: Run, rng: np.random.Generator) -> None:
-    logits, labels = scores(rng)
+    logits, labels = draw_logits(rng)
 
     got = run(cross_entropy, logits, labels)
 
@@ -102,7 +102,7 @@ def test_cross_entropy_is_pytorchs(run: Run, rng: np.random.Generator) -> None:
 
 
 @pytest.mark.verifies("eq-cross-entropy")
-def test_cross_entropy_is_the_surprise_at_the_right_class(
+def test_cross_entropy_is_the_negative_log_likelihood_of_the_right_class(
     rng: np.random.Generator, array: Callable[[Any], Any]
 ) -> None:
     logits, labels = rng.normal(size=(5, 3)), np.array([0, 1, 2, 2, 1])
@@ -110,7 +110,7 @@ def test_cross_entropy_is_the_surprise_at_the_right_class(
     got = cross_entropy(array(logits), array(labels))
 
     for n in range(5):
-        odds = [np.exp(score) for score in logits[n]]
+        odds = [np.exp(logit) for logit in logits[n]]
         assert float(got[n]) == pytest.approx(-np.log(odds[labels[n]] / sum(odds)))
 
 
@@ -118,7 +118,7 @@ def test_cross_entropy_is_the_surprise_at_the_right_class(
 def test_all_axes_before_the_classes_are_of_instances(
     run: Run, rng: np.random.Generator
 ) -> None:
-    logits, labels = scores(rng)
+    logits, labels = draw_logits(rng)
     shaped = logits.reshape(2, 3, 2, 4), labels.reshape(2, 3, 2)
 
     losses, gradient = run(cross_entropy, *shaped), run(cross_entropy_gradient, *shaped)
@@ -141,7 +141,7 @@ def test_binary_cross_entropy_is_pytorchs(run: Run, rng: np.random.Generator) ->
 
 
 @pytest.mark.verifies("eq-binary-cross-entropy")
-def test_two_classes_are_one_score_and_a_sigmoid(
+def test_two_classes_are_one_logit_and_a_sigmoid(
     rng: np.random.Generator, array: Callable[[Any], Any]
 ) -> None:
     z, labels = rng.normal(scale=3, size=9), np.array([0, 1, 1, 0, 1, 0, 0, 1, 1])
@@ -160,8 +160,8 @@ def test_a_right_answer_keeps_the_digits_of_its_small_loss() -> None:
     np.testing.assert_allclose(got, np.exp([-40.0, -40.0]), rtol=1e-12)
 
 
-@pytest.mark.verifies("eq-squared-error")
-@pytest.mark.verifies("eq-binary-cross-entropy")
+@pytest.mark.verifies("eq-squared-error-gradient")
+@pytest.mark.verifies("eq-binary-cross-entropy-gradient")
 @pytest.mark.parametrize(
     ("loss", "gradient"),
     [
@@ -183,24 +183,69 @@ def test_the_derivative_of_each_loss_is_a_difference_quotient_and_autograd_agree
     np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
-@pytest.mark.verifies("eq-cross-entropy")
+@pytest.mark.verifies("eq-cross-entropy-gradient")
 def test_the_gradient_of_the_cross_entropy_is_a_difference_quotient_far_out_too(
     run: Run, rng: np.random.Generator
 ) -> None:
-    logits, labels = scores(rng)
+    logits, labels = draw_logits(rng)
     tensor = torch.asarray(logits).requires_grad_()
 
     got = run(cross_entropy_gradient, logits, labels)
 
-    slopes = quotient(lambda logits: cross_entropy(logits, labels), logits)
-    np.testing.assert_allclose(got, slopes, atol=1e-6)
+    quotients = quotient(lambda logits: cross_entropy(logits, labels), logits)
+    np.testing.assert_allclose(got, quotients, atol=1e-6)
     total = cross_entropy(tensor, torch.asarray(labels)).sum()
     (want,) = torch.autograd.grad(total, tensor)
     np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-15)
     np.testing.assert_allclose(got.sum(axis=-1), np.zeros(12), atol=1e-15)
+    assert abs(got).max() <= 1
 
 
-def test_labels_and_scores_that_do_not_fit_are_refused() -> None:
+@pytest.mark.verifies("eq-cross-entropy-gradient")
+def test_divided_by_the_number_of_instances_it_is_the_gradient_of_the_mean(
+    rng: np.random.Generator, array: Callable[[Any], Any]
+) -> None:
+    logits, labels = draw_logits(rng)
+    tensor = torch.asarray(logits).requires_grad_()
+
+    got = cross_entropy_gradient(array(logits), array(labels)) / len(labels)
+
+    mean = torch.nn.CrossEntropyLoss()(tensor, torch.asarray(labels))
+    (want,) = torch.autograd.grad(mean, tensor)
+    np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-15)
+
+
+@pytest.mark.verifies("eq-squared-error-gradient")
+@pytest.mark.verifies("eq-binary-cross-entropy-gradient")
+def test_behind_a_sigmoid_the_squared_error_saturates_and_the_cross_entropy_does_not(
+    array: Callable[[Any], Any],
+) -> None:
+    z = np.linspace(-40, 40, 8001)
+    a = 1 / (1 + np.exp(-z))
+
+    squared = squared_error_gradient(array(a), array(np.ones(8001)))
+    binary = binary_cross_entropy_gradient(array(z), array(np.ones(8001)))
+
+    size = -np.asarray(squared) * a * (1 - a)
+    assert size.max() == pytest.approx(8 / 27, rel=1e-5)
+    assert a[size.argmax()] == pytest.approx(1 / 3, abs=1e-2)
+    assert size[z < -10].max() < 1e-4
+    assert float(binary[z < -10].max()) < -0.9999
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_probabilities_taken_for_logits_leave_a_loss_where_all_is_right(
+    classes: int,
+) -> None:
+    certain = 100 * np.eye(classes)
+
+    got = cross_entropy(softmax(certain), np.arange(classes))
+
+    np.testing.assert_allclose(got, np.log(1 + (classes - 1) / np.e))
+    assert cross_entropy(certain, np.arange(classes)).max() < 1e-40
+
+
+def test_labels_and_logits_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"labels of shape \(4,\), but batch is"):
         cross_entropy(np.ones((5, 3)), np.zeros(4, dtype=int))
     with pytest.raises(TypeError, match="wants Int numbers in labels, got float64"):

@@ -1,55 +1,10 @@
-r"""Losses.
+r"""Loss functions.
 
-A loss is one number for how far an answer is from what was wanted.  Where the answer is
-a number :math:`\hat y`, the usual one is the squared error:
-
-.. math::
-   :label: eq-squared-error
-
-   L(\hat y, y) = (\hat y - y)^2, \qquad
-   \frac{\partial L}{\partial \hat y} = 2\,(\hat y - y)
-
-Where it is a choice among classes, a network gives each class a score (a *logit*)
-:math:`o_k`, and the softmax turns scores into probabilities (Bridle, 1990):
-
-.. math::
-   :label: eq-softmax
-
-   \operatorname{softmax}(\mathbf{o})_k = \frac{e^{o_k}}{\sum_j e^{o_j}}
-
-Only differences between scores count.  So the largest can be taken off first, and then
-no exponential overflows and no logarithm is of zero (Blanchard et al., 2021):
-
-.. math::
-   :label: eq-log-softmax
-
-   \log \operatorname{softmax}(\mathbf{o})_k = (o_k - m) - \log \sum_j e^{o_j - m},
-   \qquad m = \max_j o_j
-
-The cross-entropy is the surprise at the right class :math:`y`: zero if it had been
-certain, and without bound as its probability goes to zero.  Its gradient is what was
-answered minus what was right:
-
-.. math::
-   :label: eq-cross-entropy
-
-   L(\mathbf{o}, y) = -\log \operatorname{softmax}(\mathbf{o})_y, \qquad
-   \frac{\partial L}{\partial o_k} = \operatorname{softmax}(\mathbf{o})_k
-   - \mathbf{1}[k = y]
-
-With two classes one score is enough, that of the second over the first.  Then the
-softmax is a sigmoid, and for :math:`y` from 0 to 1
-
-.. math::
-   :label: eq-binary-cross-entropy
-
-   &L(z, y) = -y \log \sigma(z) - (1 - y) \log(1 - \sigma(z))
-   = y \operatorname{softplus}(-z) + (1 - y) \operatorname{softplus}(z), \\
-   &\frac{\partial L}{\partial z} = \sigma(z) - y
-
-Each loss is, but for constants, minus the logarithm of the probability of what was
-wanted: under a normal distribution around :math:`\hat y`, one over the classes, and one
-over two of them.  Making it small is maximum likelihood.
+A loss is one number that says how far a prediction is from its target, and training
+means to make it small.  Regression, which predicts a number, uses the squared error.
+Classification turns scores, the logits, into probabilities by the softmax (Bridle,
+1990) and uses the cross-entropy, which is the negative logarithm of the probability of
+the right class.  Minimizing either is maximum likelihood.
 
 References
 ----------
@@ -57,6 +12,9 @@ References
   network outputs, with relationships to statistical pattern recognition.
   *Neurocomputing*.
   https://doi.org/10.1007/978-3-642-76153-9_28
+* C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens and Z. Wojna (2016). Rethinking the
+  Inception architecture for computer vision. *Conference on Computer Vision and Pattern
+  Recognition*. https://doi.org/10.1109/CVPR.2016.308
 * P. Blanchard, D. J. Higham and N. J. Higham (2021). Accurately computing the
   log-sum-exp and softmax functions. *IMA Journal of Numerical Analysis* 41(4).
   https://doi.org/10.1093/imanum/draa038
@@ -75,19 +33,26 @@ from dlnotes.networks.smooth_rectifiers import softplus
 def squared_error(
     y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """Measure each error by its square, :eq:`eq-squared-error`.
+    r"""Compute the squared error of each prediction.
+
+    For a prediction :math:`\hat y` and its target :math:`y` it is
+
+    .. math::
+       :label: eq-squared-error
+
+       L(\hat y, y) = (\hat y - y)^2
 
     Parameters
     ----------
     y_hat
-        The answers.
+        The predictions.
     y
-        What was wanted.
+        The targets.
 
     Returns
     -------
     L
-        The loss of each answer; the mean squared error is their mean.
+        The loss of each prediction; the mean squared error is their mean.
 
     Examples
     --------
@@ -105,24 +70,32 @@ def squared_error(
 def squared_error_gradient(
     y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """Differentiate :eq:`eq-squared-error`, each loss with respect to its answer.
+    r"""Compute the derivative of each squared error with respect to its prediction.
+
+    It is the derivative of :eq:`eq-squared-error`:
+
+    .. math::
+       :label: eq-squared-error-gradient
+
+       \frac{\partial L}{\partial \hat y} = 2\,(\hat y - y)
 
     Parameters
     ----------
     y_hat
-        The answers.
+        The predictions.
     y
-        What was wanted.
+        The targets.
 
     Returns
     -------
     gradient
-        The derivative of each loss, which is the gradient of their sum; that of their
-        mean is as much smaller as there are answers.
+        The derivative of each loss, which is the gradient of the sum of all losses.
+        Divide by the number of predictions for the gradient of their mean.
 
     Examples
     --------
-    The further off, the harder the pull:
+    A prediction that is too high has a positive derivative, one that is too low a
+    negative one, and its size is twice the error:
 
     >>> import numpy as np
     >>> from dlnotes.networks.losses import squared_error_gradient
@@ -133,58 +106,35 @@ def squared_error_gradient(
 
 
 @checked
-def log_softmax(
-    logits: Float[Array, "*batch classes"],
-) -> Float[Array, "*batch classes"]:
-    """Turn scores into logarithms of probabilities by :eq:`eq-log-softmax`.
-
-    Parameters
-    ----------
-    logits
-        The score of each class, of any size.
-
-    Returns
-    -------
-    log_p
-        The logarithm of the probability of each class.
-
-    Examples
-    --------
-    A lead of 1000 leaves the other class a probability too small to write down, and yet
-    its logarithm is exact:
-
-    >>> import numpy as np
-    >>> from dlnotes.networks.losses import log_softmax
-    >>> log_softmax(np.array([500.0, -500.0])).tolist()
-    [0.0, -1000.0]
-    """
-    if logits.shape[-1] == 0:
-        return logits
-    xp, below = array_namespace(logits), _below_largest(logits)
-    return below - xp.log(xp.sum(xp.exp(below), axis=-1, keepdims=True))
-
-
-@checked
 def softmax(logits: Float[Array, "*batch classes"]) -> Float[Array, "*batch classes"]:
-    """Turn scores into probabilities by :eq:`eq-softmax`.
+    r"""Turn the logits of each instance into probabilities.
 
-    The largest score is taken off before, as in :eq:`eq-log-softmax`.  The
-    probabilities add up to one in half precision too, which the exponentials of rounded
-    logarithms do not.
+    The softmax of the logits :math:`\mathbf{o}` gives class :math:`k` the exponential
+    of its logit, divided by the sum of the exponentials of all classes :math:`j`:
+
+    .. math::
+       :label: eq-softmax
+
+       p_k = \operatorname{softmax}(\mathbf{o})_k = \frac{e^{o_k}}{\sum_j e^{o_j}}
+
+    The largest logit is subtracted first, as in :eq:`eq-log-softmax`, which changes
+    nothing but the range of the numbers.
 
     Parameters
     ----------
     logits
-        The score of each class, of any size.
+        The logit of each class, of any size.
 
     Returns
     -------
     p
-        The probability of each class; those of an instance add up to one.
+        The probability of each class; those of an instance add up to one, in half
+        precision too.
 
     Examples
     --------
-    A lead of log 3 is odds of three to one, wherever the scores are:
+    A lead of log 3 makes a class three times as probable as another, whatever the
+    logits are:
 
     >>> import numpy as np
     >>> from dlnotes.networks.losses import softmax
@@ -201,15 +151,66 @@ def softmax(logits: Float[Array, "*batch classes"]) -> Float[Array, "*batch clas
 
 
 @checked
-def cross_entropy(
-    logits: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]
-) -> Float[Array, "*batch"]:
-    """Measure how surprising the right classes are, by :eq:`eq-cross-entropy`.
+def log_softmax(
+    logits: Float[Array, "*batch classes"],
+) -> Float[Array, "*batch classes"]:
+    r"""Compute the logarithm of the softmax without overflow (log-sum-exp trick).
+
+    With the largest logit :math:`m` subtracted first, no exponential is above one, and
+    their sum is at least one:
+
+    .. math::
+       :label: eq-log-softmax
+
+       \log \operatorname{softmax}(\mathbf{o})_k = (o_k - m) - \log \sum_j e^{o_j - m},
+       \qquad m = \max_j o_j
 
     Parameters
     ----------
     logits
-        The score of each class, of any size.
+        The logit of each class, of any size.
+
+    Returns
+    -------
+    log_p
+        The logarithm of the probability of each class.
+
+    Examples
+    --------
+    A lead of 1000 leaves the other class a probability that is too small for a
+    floating-point number, and yet its logarithm is exact:
+
+    >>> import numpy as np
+    >>> from dlnotes.networks.losses import log_softmax
+    >>> log_softmax(np.array([500.0, -500.0])).tolist()
+    [0.0, -1000.0]
+    """
+    if logits.shape[-1] == 0:
+        return logits
+    xp, below = array_namespace(logits), _below_largest(logits)
+    return below - xp.log(xp.sum(xp.exp(below), axis=-1, keepdims=True))
+
+
+@checked
+def cross_entropy(
+    logits: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]
+) -> Float[Array, "*batch"]:
+    r"""Compute the cross-entropy of each instance from its logits.
+
+    It is the negative log-likelihood of the label :math:`y`, that is, minus the
+    logarithm of the probability that the softmax of the logits :math:`\mathbf{o}`
+    gives to the right class:
+
+    .. math::
+       :label: eq-cross-entropy
+
+       L(\mathbf{o}, y) = -\log \operatorname{softmax}(\mathbf{o})_y
+       = \log \sum_j e^{o_j} - o_y
+
+    Parameters
+    ----------
+    logits
+        The logit of each class, of any size.
     labels
         The right class of each instance, a number from 0 to classes - 1.
 
@@ -222,17 +223,17 @@ def cross_entropy(
     ------
     ValueError
         If a label is no class.  Where that cannot be seen, on a GPU or in a call that
-        is compiled or mapped, the loss is not a number instead.
+        is compiled or mapped, the loss is NaN instead.
 
     Examples
     --------
-    With no idea which of ten classes it is, the loss is log 10.  Being sure costs
-    nothing, and being sure of the wrong class as much as the lead it was given:
+    Equal logits for ten classes cost log 10.  A lead of 40 for the right class costs
+    almost nothing, and the same lead for a wrong class costs 40:
 
     >>> import numpy as np
     >>> from dlnotes.networks.losses import cross_entropy
-    >>> clueless, sure = np.zeros((1, 10)), 40 * np.eye(10)[:1]
-    >>> logits = np.concatenate([clueless, sure, sure])
+    >>> equal, lead = np.zeros((1, 10)), 40 * np.eye(10)[:1]
+    >>> logits = np.concatenate([equal, lead, lead])
     >>> cross_entropy(logits, np.array([0, 0, 1])).round(3).tolist()
     [2.303, 0.0, 40.0]
     """
@@ -250,21 +251,30 @@ def cross_entropy(
 def cross_entropy_gradient(
     logits: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]
 ) -> Float[Array, "*batch classes"]:
-    """Differentiate :eq:`eq-cross-entropy`, each loss with respect to its scores.
+    r"""Compute the gradient of each cross-entropy with respect to its logits.
+
+    It is the derivative of :eq:`eq-cross-entropy`, probability minus target. The target
+    of class :math:`k` is one if it is the label :math:`y`, and zero if not:
+
+    .. math::
+       :label: eq-cross-entropy-gradient
+
+       \frac{\partial L}{\partial o_k} = \operatorname{softmax}(\mathbf{o})_k
+       - \mathbf{1}[k = y]
 
     Parameters
     ----------
     logits
-        The score of each class, of any size.
+        The logit of each class, of any size.
     labels
         The right class of each instance, a number from 0 to classes - 1.
 
     Returns
     -------
     gradient
-        The gradient of each loss, a row an instance.  Together they are the gradient of
-        the sum of the losses; that of their mean is as much smaller as there are
-        instances.
+        The gradient of each loss, a row an instance.  Together the rows are the
+        gradient of the sum of all losses.  Divide by the number of instances for the
+        gradient of their mean.
 
     Raises
     ------
@@ -273,8 +283,8 @@ def cross_entropy_gradient(
 
     Examples
     --------
-    A step against it gives to the right class what it takes from the others, and it
-    takes most from the likeliest:
+    The right class, here the second, has the only negative entry, and all entries add
+    up to zero:
 
     >>> import numpy as np
     >>> from dlnotes.networks.losses import cross_entropy_gradient
@@ -293,23 +303,36 @@ def cross_entropy_gradient(
 def binary_cross_entropy(
     logits: Float[Array, "*shape"], y: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """Measure how surprising a yes or a no is, by :eq:`eq-binary-cross-entropy`.
+    r"""Compute the binary cross-entropy of each instance from its logit.
+
+    For the logit :math:`z` of the positive class and a target :math:`y` from 0 to 1
+
+    .. math::
+       :label: eq-binary-cross-entropy
+
+       L(z, y) &= -y \log \sigma(z) - (1 - y) \log(1 - \sigma(z)) \\
+       &= y \operatorname{softplus}(-z) + (1 - y) \operatorname{softplus}(z)
+
+    The second line is the one to compute, since it needs no logarithm of a number that
+    may have been rounded to zero.
 
     Parameters
     ----------
     logits
-        The score of *yes* over *no*, of any size.
+        The logit of the positive class, of any size.
     y
-        One for yes, zero for no, or the probability of a yes.
+        One for the positive class, zero for the negative class, or the probability of
+        the positive class.
 
     Returns
     -------
     L
-        The loss of each answer, in nats.
+        The loss of each instance, in nats.
 
     Examples
     --------
-    A confident mistake costs what it was confident by, however confident it was:
+    Three instances of the negative class.  A wrong logit costs about its own size,
+    however large:
 
     >>> import numpy as np
     >>> from dlnotes.networks.losses import binary_cross_entropy
@@ -325,24 +348,33 @@ def binary_cross_entropy(
 def binary_cross_entropy_gradient(
     logits: Float[Array, "*shape"], y: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """Differentiate :eq:`eq-binary-cross-entropy`, each loss with respect to its score.
+    r"""Compute the derivative of each binary cross-entropy with respect to its logit.
+
+    It is the derivative of :eq:`eq-binary-cross-entropy`, again probability minus
+    target:
+
+    .. math::
+       :label: eq-binary-cross-entropy-gradient
+
+       \frac{\partial L}{\partial z} = \sigma(z) - y
 
     Parameters
     ----------
     logits
-        The score of *yes* over *no*, of any size.
+        The logit of the positive class, of any size.
     y
-        One for yes, zero for no, or the probability of a yes.
+        One for the positive class, zero for the negative class, or the probability of
+        the positive class.
 
     Returns
     -------
     gradient
-        The derivative of each loss, which is the gradient of their sum; that of their
-        mean is as much smaller as there are answers.
+        The derivative of each loss, which is the gradient of the sum of all losses.
+        Divide by the number of instances for the gradient of their mean.
 
     Examples
     --------
-    It is never more than one, and a confident mistake gets nearly all of it:
+    It is between -1 and 1, and a confident mistake comes close to these:
 
     >>> import numpy as np
     >>> from dlnotes.networks.losses import binary_cross_entropy_gradient
@@ -353,7 +385,7 @@ def binary_cross_entropy_gradient(
 
 
 def _below_largest(logits: Array) -> Array:
-    """Return how far each score is below the largest of its instance."""
+    """Subtract from each logit the largest one of its instance."""
     return logits - array_namespace(logits).max(logits, axis=-1, keepdims=True)
 
 

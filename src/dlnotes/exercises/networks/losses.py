@@ -14,8 +14,8 @@ from dlnotes.networks.losses import (
 )
 
 
-def _large_scores(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw scores, of which some would overflow or underflow but for the first row.
+def _large_logits(rng: np.random.Generator) -> dict[str, Any]:
+    """Draw logits, of which some would overflow or underflow but for the first row.
 
     In single precision they are small, for not every right formula keeps its digits.
     """
@@ -37,7 +37,7 @@ def _overflowing_softmax(logits: Any) -> Any:
         return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 
 
-def _surprise(p: Any, labels: Any) -> Any:
+def _negative_log(p: Any, labels: Any) -> Any:
     with np.errstate(all="ignore"):
         return -np.log(p[np.arange(len(labels)), labels])
 
@@ -56,21 +56,21 @@ CROSS_ENTROPY = Exercise(
     name="write-networks-losses-cross-entropy",
     section="networks.losses",
     task="Write `cross_entropy(logits, labels)`: logits (instances, classes) are "
-    "scores of any size, 900 included; labels (instances,) the right classes. "
+    "numbers of any size, 900 included; labels (instances,) the right classes. "
     "Return the cross-entropy of each instance in nats, an array (instances,).",
     solution=cross_entropy,
-    inputs=_large_scores,
+    inputs=_large_logits,
     mistakes=(
         Mistake(
-            lambda logits, labels: _surprise(_overflowing_softmax(logits), labels),
-            "The exponential of a large score overflows and the result is not a "
+            lambda logits, labels: _negative_log(_overflowing_softmax(logits), labels),
+            "The exponential of a large logit overflows and the result is not a "
             "number. A softmax does not change when the same number is subtracted "
-            "from all scores of a row: choose it so that nothing overflows.",
+            "from all logits of a row: choose it so that nothing overflows.",
             "tf.nn.softmax overflow due to exp(x), "
             "https://github.com/tensorflow/tensorflow/issues/10142",
         ),
         Mistake(
-            lambda logits, labels: _surprise(softmax(logits) + 1e-9, labels),
+            lambda logits, labels: _negative_log(softmax(logits) + 1e-9, labels),
             "A small number inside the logarithm hides how wrong a confident "
             "mistake is: the loss cannot exceed 21. Compute the logarithm of the "
             "softmax directly.",
@@ -94,8 +94,8 @@ CROSS_ENTROPY = Exercise(
         ),
         Mistake(
             lambda logits, labels: 1 - softmax(logits)[range(len(labels)), labels],
-            "That is the chance of a mistake, which never exceeds one. The "
-            "surprise is minus the logarithm of the chance of being right.",
+            "That is the probability of a mistake, which never exceeds one. The "
+            "cross-entropy is minus the logarithm of the probability of being right.",
         ),
     ),
     hint="Write the logarithm of the softmax as a difference.",
@@ -105,19 +105,19 @@ CROSS_ENTROPY_GRADIENT = Exercise(
     name="write-networks-losses-cross-entropy-gradient",
     section="networks.losses",
     task="Write `cross_entropy_gradient(logits, labels)`: logits (instances, "
-    "classes) are scores of any size, 900 included; labels (instances,) the right "
+    "classes) are numbers of any size, 900 included; labels (instances,) the right "
     "classes. Return the gradient of the SUM of the losses of all instances with "
     "respect to the logits (instances, classes).",
     solution=cross_entropy_gradient,
-    inputs=_large_scores,
+    inputs=_large_logits,
     mistakes=(
         Mistake(
             lambda logits, labels: (
                 _overflowing_softmax(logits) - np.eye(logits.shape[1])[labels]
             ),
-            "The exponential of a large score overflows and the result is not a "
+            "The exponential of a large logit overflows and the result is not a "
             "number. A softmax does not change when the same number is subtracted "
-            "from all scores of a row: choose it so that nothing overflows.",
+            "from all logits of a row: choose it so that nothing overflows.",
             "tf.nn.softmax overflow due to exp(x), "
             "https://github.com/tensorflow/tensorflow/issues/10142",
         ),
@@ -144,7 +144,7 @@ CROSS_ENTROPY_GRADIENT = Exercise(
         ),
         Mistake(
             _gradient(lambda p, y: (p - y) * p * (1 - p)),
-            "You multiply once more by p (1 - p), the slope of a sigmoid. The "
+            "You multiply once more by p (1 - p), the derivative of a sigmoid. The "
             "derivative of the softmax is already in p - y.",
             "Implementation of softmax_prime, "
             "https://github.com/zhuozhiyongde/Fundamentals-of-Artificial-Intelligence-2024Spring-PKU/issues/1",
