@@ -12,6 +12,12 @@ References
 * K. Simonyan and A. Zisserman (2015). Very deep convolutional networks for large-scale
   image recognition. *International Conference on Learning Representations*.
   https://arxiv.org/abs/1409.1556
+* S. Williams, A. Waterman and D. Patterson (2009). Roofline: an insightful visual
+  performance model for multicore architectures. *Communications of the ACM* 52(4).
+  https://doi.org/10.1145/1498765.1498785
+* A. G. Howard, M. Zhu, B. Chen, D. Kalenichenko, W. Wang, T. Weyand, M. Andreetto and
+  H. Adam (2017). MobileNets: efficient convolutional neural networks for mobile vision
+  applications. https://arxiv.org/abs/1704.04861
 """
 
 from dlnotes.checks import integer
