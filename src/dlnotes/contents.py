@@ -4,5 +4,5 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "neurons": ("perceptron", "perceptron_rule"),
     "networks": ("activations", "rectifiers", "smooth_rectifiers", "losses"),
     "optimization": ("gradient_descent", "momentum", "adam"),
-    "cnn": ("convolution", "arithmetic", "pooling"),
+    "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }

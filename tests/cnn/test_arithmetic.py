@@ -14,7 +14,6 @@ from torch.nn import functional
 from dlnotes.cnn.arithmetic import (
     conv_output_size,
     conv_output_volume,
-    conv_parameter_count,
     effective_kernel_size,
     reads_per_pixel,
     same_padding,
@@ -189,25 +188,6 @@ def test_a_transposed_layer_is_as_large_as_pytorchs_and_leads_back(
         assert conv_output_size(pixels, kernel_size, **settings) == input_size
 
 
-@pytest.mark.verifies("eq-conv-parameters")
-def test_shared_parameters_are_those_of_pytorchs_layer() -> None:
-    layer = torch.nn.Conv2d(3, 96, 11, stride=4)
-
-    count = conv_parameter_count(96, kernel_size=11, depth=3)
-
-    assert count == sum(each.numel() for each in layer.parameters()) == 34_944
-
-
-@pytest.mark.verifies("eq-conv-parameters")
-def test_unshared_parameters_are_those_of_a_dense_layer_a_place() -> None:
-    rows, columns = 4, 3
-    places = [torch.nn.Linear(2 * 5 * 5, 7) for _ in range(rows * columns)]
-
-    count = conv_parameter_count(7, kernel_size=5, depth=2, places=rows * columns)
-
-    assert count == sum(each.numel() for layer in places for each in layer.parameters())
-
-
 @pytest.mark.parametrize(
     ("layer", "says"),
     [
@@ -252,7 +232,6 @@ def test_an_even_filter_has_no_same_padding() -> None:
             lambda: effective_kernel_size(3, 0),
             "dilation must be an int of at least 1, got 0",
         ),
-        (lambda: conv_parameter_count(5, 3, 2, places=0), "places must be .* got 0"),
         (
             lambda: transposed_output_size(2, 3, padding=3),
             "padding must leave a pixel, got 3, which leaves -2",

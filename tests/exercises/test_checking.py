@@ -256,7 +256,7 @@ def cross_entropy(logits: Array, labels: Array) -> Any:
         ("networks-activations-sigmoid-derivative", slope),
         ("networks-activations-sigmoid", lambda z: (1 + np.tanh(z / 2)) / 2),
         ("cnn-arithmetic-output-volume", volume),
-        ("cnn-convolution-receptive-field", field),
+        ("cnn-receptive-field-sizes", field),
         ("cnn-convolution-forward", convolved),
         ("networks-losses-cross-entropy", cross_entropy),
         ("neurons-perceptron-layer", lambda p, A: (A @ p.W + p.b >= 0) * 1),

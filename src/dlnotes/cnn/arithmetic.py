@@ -21,15 +21,6 @@ side leaves the size of the image as it is if the padding is
 
    P = \frac{F - 1}{2} \qquad (S = 1,\ F \text{ odd})
 
-The number of parameters does not depend on the size of the image, because all places
-share the filters.  A layer that had filters of its own at each place, a locally
-connected one, would learn that many for each of them:
-
-.. math::
-   :label: eq-conv-parameters
-
-   K\,(F^2 D_1 + 1) \text{ shared}, \qquad W_2 H_2\, K\,(F^2 D_1 + 1) \text{ not shared}
-
 References
 ----------
 * V. Dumoulin and F. Visin (2016). A guide to convolution arithmetic for deep learning.
@@ -37,7 +28,6 @@ References
 """
 
 from dlnotes.checks import integer
-from dlnotes.cnn.convolution import filter_parameter_count
 
 
 def conv_output_size(
@@ -329,45 +319,3 @@ def transposed_output_size(
             f"padding must leave a pixel, got {padding}, which leaves {pixels}"
         )
     return pixels
-
-
-def conv_parameter_count(
-    filters: int, kernel_size: int, depth: int, *, places: int = 1
-) -> int:
-    r"""Count the parameters of a convolutional layer by :eq:`eq-conv-parameters`.
-
-    Parameters
-    ----------
-    filters
-        How many filters there are at a place.
-    kernel_size
-        The side of the filters.
-    depth
-        The depth of the volume that they read.
-    places
-        How many places have filters of their own: one if all share them, and
-        :math:`W_2 H_2` in a locally connected layer.
-
-    Returns
-    -------
-    count
-        How many numbers the layer learns, biases included.
-
-    Raises
-    ------
-    ValueError
-        If an argument is not an integer of at least 1.
-
-    Examples
-    --------
-    The first layer of AlexNet, with its filters shared and with filters of their own at
-    each of its 55 times 55 places:
-
-    >>> from dlnotes.cnn.arithmetic import conv_parameter_count
-    >>> conv_parameter_count(96, kernel_size=11, depth=3)
-    34944
-    >>> conv_parameter_count(96, kernel_size=11, depth=3, places=55 * 55)
-    105705600
-    """
-    integer(1, filters=filters, places=places)
-    return places * filters * filter_parameter_count(kernel_size, depth)

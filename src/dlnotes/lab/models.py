@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlnotes.cnn.arithmetic import conv_output_size, conv_parameter_count
-from dlnotes.cnn.convolution import mac_count
+from dlnotes.cnn.arithmetic import conv_output_size
+from dlnotes.cnn.cost import conv_parameter_count, mac_count
 from dlnotes.lab.tasks import Task
 from dlnotes.networks.activations import scaled_tanh, sigmoid, tanh
 from dlnotes.networks.rectifiers import leaky_relu, relu

@@ -1,13 +1,12 @@
 """Convolution: what to write, and the mistakes made there."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from dlnotes.cnn.convolution import conv2d, conv2d_backward, receptive_field
+from dlnotes.cnn.convolution import conv2d, conv2d_backward
 from dlnotes.exercises.drawing import either, reals, whole
-from dlnotes.exercises.exercise import Answer, Exercise, Mistake
+from dlnotes.exercises.exercise import Exercise, Mistake
 
 
 def _images(rng: np.random.Generator) -> dict[str, Any]:
@@ -241,57 +240,4 @@ BACKWARD = Exercise(
 )
 
 
-def _stack(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw the filter sizes and the strides of a few layers."""
-    layers = whole(rng, 1, 5)
-    sizes, strides = rng.integers(1, 6, layers), rng.integers(1, 4, layers)
-    return {"sizes": sizes.tolist(), "strides": strides.tolist()}
-
-
-def _reach(spread: Callable[[Any], Any]) -> Answer:
-    """Add up the sides less one, each times a distance taken from the strides."""
-    return lambda sizes, strides: (
-        1 + np.cumsum((np.asarray(sizes) - 1) * spread(np.asarray(strides)))
-    ).tolist()
-
-
-FIELD = Exercise(
-    name="write-cnn-convolution-receptive-field",
-    section="cnn.convolution",
-    task="Write `receptive_field(sizes, strides)` for a stack of convolutional and "
-    "pooling layers with these filter sizes and strides, two lists with the first "
-    "layer first. Return for each layer how many pixels of the input image, along one "
-    "axis, one of its units depends on: a list of ints.",
-    hint="Neighboring pixels of a layer's input lie how far apart in the image?",
-    solution=receptive_field,
-    inputs=_stack,
-    mistakes=(
-        Mistake(
-            _reach(np.cumprod),
-            "You count a layer's own stride. It spreads the units of the next layer "
-            "apart, not the pixels this layer reads: only earlier strides count.",
-        ),
-        Mistake(
-            _reach(np.ones_like),
-            "You leave the strides out. After a stride of 2 neighboring units lie two "
-            "pixels apart, so later filters reach twice as far.",
-        ),
-        Mistake(
-            lambda sizes, **_: list(sizes),
-            "You return the filter sizes. They are receptive fields only in the first "
-            "layer; deeper units see more of the image.",
-        ),
-        Mistake(
-            _reach(lambda strides: np.concatenate([[1], strides[:-1]])),
-            "You use the stride of the layer just before. The strides of all earlier "
-            "layers multiply.",
-        ),
-        Mistake(
-            lambda sizes, **_: np.cumprod(sizes).tolist(),
-            "You multiply the filter sizes. Windows overlap; a layer adds its size "
-            "less one, times the distance of what it reads.",
-        ),
-    ),
-)
-
-EXERCISES = (FORWARD, BACKWARD, FIELD)
+EXERCISES = (FORWARD, BACKWARD)

@@ -1,4 +1,4 @@
-"""Claims about what a convolution is and costs."""
+"""Claims about what a convolutional layer costs."""
 
 from collections.abc import Sequence
 

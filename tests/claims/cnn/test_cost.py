@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from dlnotes.claims import Verdict
-from dlnotes.claims.cnn.convolution import conv_dominates_compute, judge_work
+from dlnotes.claims.cnn.cost import conv_dominates_compute, judge_work
 from dlnotes.claims.evidence import by_method, rows
 from dlnotes.lab import models
 
