@@ -29,9 +29,9 @@ def conv_output_size(
 ) -> int:
     r"""Count the positions of a window along one axis: the size of the output.
 
-    A layer with :math:`K` filters of kernel size :math:`F`, stride :math:`S` and padding
-    :math:`P` turns a volume of width :math:`W_1` and height :math:`H_1` into one of width
-    :math:`W_2`, height :math:`H_2` and depth :math:`D_2`:
+    A layer with :math:`K` filters of kernel size :math:`F`, stride :math:`S` and
+    padding :math:`P` turns a volume of width :math:`W_1` and height :math:`H_1` into
+    one of width :math:`W_2`, height :math:`H_2` and depth :math:`D_2`:
 
     .. math::
        :label: eq-conv-w2
@@ -39,9 +39,9 @@ def conv_output_size(
        W_2 = \left\lfloor \frac{W_1 - F + 2P}{S} \right\rfloor + 1, \quad
        H_2 = \left\lfloor \frac{H_1 - F + 2P}{S} \right\rfloor + 1, \quad D_2 = K
 
-    The fraction is how many steps of :math:`S` pixels fit between the first position and
-    the end of the padded line.  The brackets round it down, since a window that sticks out
-    does not count.  The one is the first position.
+    The fraction is how many steps of :math:`S` pixels fit between the first position
+    and the end of the padded line.  The brackets round it down, since a window that
+    sticks out does not count.  The one is the first position.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ def conv_output_volume(
 ) -> tuple[int, int, int]:
     """Return the shape that a convolutional layer makes of a volume.
 
-    Rows and columns follow :eq:`eq-conv-w2` independently.  The depth of the output is the
-    number of filters, whatever the depth of the input.
+    Rows and columns follow :eq:`eq-conv-w2` independently.  The depth of the output is
+    the number of filters, whatever the depth of the input.
 
     Parameters
     ----------
@@ -149,7 +149,8 @@ def conv_output_volume(
 def same_padding(kernel_size: int) -> int:
     r"""Return the padding that keeps the size of the image, at stride 1.
 
-    Set :math:`W_2 = W_1` and :math:`S = 1` in :eq:`eq-conv-w2` and solve for the padding:
+    Set :math:`W_2 = W_1` and :math:`S = 1` in :eq:`eq-conv-w2` and solve for the
+    padding:
 
     .. math::
        :label: eq-same-padding
@@ -222,8 +223,9 @@ def reads_per_pixel(
 
     Examples
     --------
-    Without padding the first and the last pixel are read once.  With a stride as large as
-    the kernel the windows lie side by side, and the last pixel is left over:
+    Without padding the first and the last pixel are read once.  With
+    a stride as large as the kernel the windows lie side by side, and the last pixel is
+    left over:
 
     >>> from dlnotes.cnn.arithmetic import reads_per_pixel
     >>> reads_per_pixel(7, 3)
@@ -256,12 +258,14 @@ def effective_kernel_size(kernel_size: int, dilation: int) -> int:
     kernel_size
         The number of kernel elements :math:`F` along the axis.
     dilation
-        The step :math:`d` from one kernel element to the next, in pixels; 1 leaves no gap.
+        The step :math:`d` from one kernel element to the next, in pixels; 1 leaves no
+        gap.
 
     Returns
     -------
     span
-        The number of pixels from the first kernel element to the last one, both counted.
+        The number of pixels from the first kernel element to the last one, both
+        counted.
 
     Raises
     ------
@@ -301,8 +305,8 @@ def transposed_output_size(
     Parameters
     ----------
     input_size
-        The size :math:`W_2`: of the input here, and of the output of the convolution that
-        is transposed.
+        The size :math:`W_2`: of the input here, and of the output of the convolution
+        that is transposed.
     kernel_size
         The kernel size :math:`F`.
     stride, padding
@@ -322,8 +326,8 @@ def transposed_output_size(
 
     Examples
     --------
-    A convolution with stride 2 turns 15 pixels into 8, and 16 too.  The way back leads to
-    the smaller size unless it is told the remainder:
+    A convolution with stride 2 turns 15 pixels into 8, and 16 too.
+    The way back leads to the smaller size unless it is told the remainder:
 
     >>> from dlnotes.cnn.arithmetic import conv_output_size, transposed_output_size
     >>> [

@@ -46,9 +46,9 @@ def max_pool2d(
        W_2 &= \left\lfloor \frac{W_1 - F + 2P}{S} \right\rfloor + 1, \quad
        H_2 = \left\lfloor \frac{H_1 - F + 2P}{S} \right\rfloor + 1, \quad D_2 = D_1
 
-    The maximum runs over the rows :math:`u` and the columns :math:`v` of a window of side
-    :math:`F`.  The stride :math:`S` is the step from one window to the next, and the
-    padding :math:`P` is how far windows may begin outside the image.  Outside,
+    The maximum runs over the rows :math:`u` and the columns :math:`v` of a window of
+    side :math:`F`.  The stride :math:`S` is the step from one window to the next, and
+    the padding :math:`P` is how far windows may begin outside the image.  Outside,
     :math:`X = -\infty`, so only pixels of the image can be the largest.
 
     Parameters
@@ -68,8 +68,8 @@ def max_pool2d(
     Returns
     -------
     Y
-        The largest number of each window.  A window that would reach beyond the padding at
-        the far end is left out.
+        The largest number of each window.  A window that would reach beyond the padding
+        at the far end is left out.
 
     Raises
     ------
@@ -105,8 +105,8 @@ def max_pool2d_winners(
 ) -> Int[Array, "batch channels rows columns"]:
     """Return which pixel of each window is the largest.
 
-    Where several pixels tie, the first one, row by row, is the winner.  NaN (not a number)
-    wins against all pixels before it.  What is outside the image never wins.
+    Where several pixels tie, the first one, row by row, is the winner.  NaN (not a
+    number) wins against all pixels before it.  What is outside the image never wins.
 
     Parameters
     ----------
@@ -127,8 +127,8 @@ def max_pool2d_winners(
 
     Examples
     --------
-    The largest pixel of the first window is at its lower left, the third of four positions;
-    in the second window all tie:
+    The largest pixel of the first window is at its lower left, the
+    third of four positions; in the second window all tie:
 
     >>> import numpy as np
     >>> from dlnotes.cnn.pooling import max_pool2d_winners
@@ -162,8 +162,8 @@ def max_pool2d_backward(
 ) -> Float[Array, "batch channels height width"]:
     r"""Return the gradient of the loss with respect to the input of max pooling.
 
-    The gradient of each output goes to the winner of its window, the other pixels get zero,
-    and what comes from several windows is added up:
+    The gradient of each output goes to the winner of its window, the other pixels get
+    zero, and what comes from several windows is added up:
 
     .. math::
 
@@ -194,8 +194,8 @@ def max_pool2d_backward(
 
     Examples
     --------
-    Windows overlap, and the 9 is the largest of three of them, so it gets the gradients of
-    all three:
+    Windows overlap, and the 9 is the largest of three of them, so it
+    gets the gradients of all three:
 
     >>> import numpy as np
     >>> from dlnotes.cnn.pooling import max_pool2d_backward
