@@ -36,8 +36,8 @@ def conv_output_size(
     .. math::
        :label: eq-conv-w2
 
-       W_2 = \left\lfloor \frac{W_1 - F + 2P}{S} \right\rfloor + 1, \quad
-       H_2 = \left\lfloor \frac{H_1 - F + 2P}{S} \right\rfloor + 1, \quad D_2 = K
+       W_2 &= \left\lfloor \frac{W_1 - F + 2P}{S} \right\rfloor + 1 \\
+       H_2 &= \left\lfloor \frac{H_1 - F + 2P}{S} \right\rfloor + 1, \qquad D_2 = K
 
     The fraction is how many steps of :math:`S` pixels fit between the first position
     and the end of the padded line.  The brackets round it down, since a window that

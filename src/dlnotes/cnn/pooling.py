@@ -43,8 +43,8 @@ def max_pool2d(
        :label: eq-max-pool
 
        Y_{c,i,j} &= \max_{0 \le u, v < F} X_{c,\,iS+u-P,\,jS+v-P} \\
-       W_2 &= \left\lfloor \frac{W_1 - F + 2P}{S} \right\rfloor + 1, \quad
-       H_2 = \left\lfloor \frac{H_1 - F + 2P}{S} \right\rfloor + 1, \quad D_2 = D_1
+       W_2 &= \left\lfloor \frac{W_1 - F + 2P}{S} \right\rfloor + 1 \\
+       H_2 &= \left\lfloor \frac{H_1 - F + 2P}{S} \right\rfloor + 1, \qquad D_2 = D_1
 
     The maximum runs over the rows :math:`u` and the columns :math:`v` of a window of
     side :math:`F`.  The stride :math:`S` is the step from one window to the next, and
