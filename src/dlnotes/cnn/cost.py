@@ -12,6 +12,12 @@ References
 * K. Simonyan and A. Zisserman (2015). Very deep convolutional networks for large-scale
   image recognition. *International Conference on Learning Representations*.
   https://arxiv.org/abs/1409.1556
+* S. Williams, A. Waterman and D. Patterson (2009). Roofline: an insightful visual
+  performance model for multicore architectures. *Communications of the ACM* 52(4).
+  https://doi.org/10.1145/1498765.1498785
+* A. G. Howard, M. Zhu, B. Chen, D. Kalenichenko, W. Wang, T. Weyand, M. Andreetto and
+  H. Adam (2017). MobileNets: efficient convolutional neural networks for mobile vision
+  applications. https://arxiv.org/abs/1704.04861
 """
 
 from dlnotes.checks import integer
@@ -36,13 +42,13 @@ def conv_parameter_count(
     Parameters
     ----------
     filters
-        How many filters there are at a place.
+        How many filters there are at a position.
     kernel_size
-        The side of the filters.
+        The kernel size :math:`F`.
     depth
-        The depth of the volume that they read.
+        The number of channels :math:`D_1` that a filter reads.
     places
-        How many places have filters of their own: one if all share them, and
+        How many positions have filters of their own: one if all share them, and
         :math:`W_2 H_2` in a locally connected layer.
 
     Returns
@@ -58,7 +64,7 @@ def conv_parameter_count(
     Examples
     --------
     The first layer of AlexNet, with its filters shared and with filters of their own at
-    each of its 55 times 55 places:
+    each of its 55 times 55 positions:
 
     >>> from dlnotes.cnn.cost import conv_parameter_count
     >>> conv_parameter_count(96, kernel_size=11, depth=3)

@@ -6,6 +6,15 @@ al. (2016) found that an output depends mostly on the center of its receptive fi
 
 References
 ----------
+* A. Krizhevsky, I. Sutskever and G. E. Hinton (2012). ImageNet classification with deep
+  convolutional neural networks. *Advances in Neural Information Processing Systems* 25.
+  https://papers.nips.cc/paper/4824
+* K. Simonyan and A. Zisserman (2015). Very deep convolutional networks for large-scale
+  image recognition. *International Conference on Learning Representations*.
+  https://arxiv.org/abs/1409.1556
+* F. Yu and V. Koltun (2016). Multi-scale context aggregation by dilated convolutions.
+  *International Conference on Learning Representations*.
+  https://arxiv.org/abs/1511.07122
 * W. Luo, Y. Li, R. Urtasun and R. Zemel (2016). Understanding the effective receptive
   field in deep convolutional neural networks. *Advances in Neural Information
   Processing Systems* 29. https://arxiv.org/abs/1701.04128
@@ -27,8 +36,9 @@ def receptive_field(sizes: Sequence[int], strides: Sequence[int]) -> list[int]:
 
        r_l = r_{l-1} + (F_l - 1) \prod_{i<l} S_i, \qquad r_0 = 1,
 
-    with the kernel sizes :math:`F_l` and the strides :math:`S_i` of the layers, all
-    without dilation.
+    with the kernel sizes :math:`F_l` and the strides :math:`S_i` of the layers.  The
+    product is the jump: how many pixels neighboring outputs of layer :math:`l - 1` are
+    apart.  The layers have no dilation.
 
     Parameters
     ----------
@@ -40,8 +50,8 @@ def receptive_field(sizes: Sequence[int], strides: Sequence[int]) -> list[int]:
     Returns
     -------
     fields
-        How many pixels of the image, along one axis, an output of each layer depends
-        on.
+        How many pixels there are, along one axis, from the first to the last one that
+        an output of each layer depends on, both counted.
 
     Raises
     ------

@@ -29,8 +29,9 @@ FIELD = Exercise(
     section="cnn.receptive_field",
     task="Write `receptive_field(sizes, strides)` for a stack of convolutional and "
     "pooling layers with these filter sizes and strides, two lists with the first "
-    "layer first. Return for each layer how many pixels of the input image, along one "
-    "axis, one of its units depends on: a list of ints.",
+    "layer first. Return for each layer how many pixels of the input image there are, "
+    "along one axis, from the first to the last one that an output of the layer "
+    "depends on, both counted: a list of ints.",
     hint="Neighboring pixels of a layer's input lie how far apart in the image?",
     solution=receptive_field,
     inputs=_stack,
