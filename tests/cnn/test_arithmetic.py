@@ -147,6 +147,23 @@ def test_a_pixel_is_read_as_often_as_the_sum_of_outputs_grows_with_it(
     assert reads == gradient[0, 0].tolist()
 
 
+@pytest.mark.parametrize("kernel_size", range(1, 8))
+@pytest.mark.parametrize("stride", range(1, 9))
+def test_pixels_inside_are_read_equally_often_just_if_the_stride_divides_the_kernel(
+    kernel_size: int, stride: int
+) -> None:
+    reads = reads_per_pixel(40, kernel_size, stride=stride)
+
+    last = (40 - kernel_size) // stride * stride
+    inside = set(reads[kernel_size - 1 : last + 1])
+    assert inside == {kernel_size // stride, -(-kernel_size // stride)}
+    assert (len(inside) == 1) == (kernel_size % stride == 0)
+
+
+def test_a_stride_as_large_as_the_kernel_can_read_every_pixel_once() -> None:
+    assert reads_per_pixel(7, 3, stride=3, padding=1) == [1] * 7
+
+
 @steady
 @given(kernel_size=SIZES, dilation=DILATIONS)
 def test_a_dilated_filter_fits_exactly_once_on_as_many_pixels(

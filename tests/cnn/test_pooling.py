@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from dlnotes.cnn.pooling import max_pool2d, max_pool2d_backward, max_pool2d_winners
+from dlnotes.networks.rectifiers import relu
 
 LAYERS: list[dict[str, Any]] = [
     {"kernel_size": 2},
@@ -49,6 +50,29 @@ def test_every_engine_keeps_the_largest_pixel_of_each_window(
     assert Y.shape == (2, 3, 3, 3)
     for n, c, i, j in np.ndindex(Y.shape):
         assert Y[n, c, i, j] == X[n, c, 2 * i : 2 * i + 3, 2 * j : 2 * j + 2].max()
+
+
+def test_a_shift_by_the_stride_shifts_the_output_by_one_and_a_smaller_one_does_not(
+    rng: np.random.Generator,
+) -> None:
+    X = rng.normal(size=(1, 2, 12, 12))
+
+    by_stride, by_less = (
+        max_pool2d(np.roll(X, shift, axis=2), 3, stride=2) for shift in (2, 1)
+    )
+
+    Y = max_pool2d(X, 3, stride=2)
+    np.testing.assert_array_equal(by_stride[:, :, 1:], Y[:, :, :-1])
+    assert (by_less[:, :, 1:] != Y[:, :, :-1]).any()
+    assert (by_less != Y).any()
+
+
+def test_max_pooling_and_relu_can_change_places(rng: np.random.Generator) -> None:
+    X = rng.normal(size=(2, 3, 8, 6))
+
+    Y = max_pool2d(relu(X), 2)
+
+    np.testing.assert_array_equal(Y, relu(max_pool2d(X, 2)))
 
 
 @pytest.mark.parametrize("layer", LAYERS)

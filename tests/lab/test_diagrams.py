@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.patches import Circle, FancyArrowPatch
+from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
 from dlnotes.lab import diagrams
 from dlnotes.networks.activations import sigmoid
@@ -193,6 +193,15 @@ def test_a_table_leaves_what_is_no_number_empty(ax: Axes) -> None:
     diagrams.grid(ax, (0.0, 2.0), np.array([[1.0, np.nan], [-np.inf, 0.5]]))
 
     assert [text.get_text() for text in ax.texts] == ["1", "\u2212inf", "0.5", ""]
+
+
+def test_a_box_around_squares_may_stick_out_of_the_table(ax: Axes) -> None:
+    diagrams.grid(ax, (1.0, 2.0), np.ones((1, 4)), boxes=[(0, 2, 1, 3)])
+
+    *squares, box = (each for each in ax.patches if isinstance(each, Rectangle))
+    assert len(squares) == 4
+    assert box.get_xy() == (3.0, 1.0)
+    assert (box.get_width(), box.get_height()) == (3, 1)
 
 
 REFUSED: dict[str, tuple[Callable[[Axes], Any], str]] = {

@@ -1,30 +1,19 @@
-r"""Convolution arithmetic: depth, stride and zero-padding.
+"""Convolution arithmetic: depth, stride and zero-padding.
 
-Four numbers fix what a convolutional layer makes of a volume of width :math:`W_1`,
-height :math:`H_1` and depth :math:`D_1`: how many filters there are, :math:`K`, their
-side :math:`F`, the stride :math:`S` and the padding :math:`P`.  A filter that starts at
-the left end can make :math:`(W_1 - F + 2P) / S` steps, and has one place more than it
-makes steps:
-
-.. math::
-   :label: eq-conv-w2
-
-   W_2 = \frac{W_1 - F + 2P}{S} + 1, \qquad
-   H_2 = \frac{H_1 - F + 2P}{S} + 1, \qquad D_2 = K
-
-Where the division leaves a rest, the libraries round down: the filter stops at the last
-place where it fits, and the rest of the image is not read.  At stride 1 a filter of odd
-side leaves the size of the image as it is if the padding is
-
-.. math::
-   :label: eq-same-padding
-
-   P = \frac{F - 1}{2} \qquad (S = 1,\ F \text{ odd})
+Four settings of a convolutional layer fix the shape of its output: the number of
+filters, their kernel size, the stride and the padding.  This section counts the
+positions of a window, first along one axis and then in a volume, counts how often each
+pixel is read, and goes back from the size of the output to that of the input.
 
 References
 ----------
 * V. Dumoulin and F. Visin (2016). A guide to convolution arithmetic for deep learning.
   https://arxiv.org/abs/1603.07285
+* A. Krizhevsky, I. Sutskever and G. E. Hinton (2012). ImageNet classification with deep
+  convolutional neural networks. *Advances in Neural Information Processing Systems* 25.
+  https://papers.nips.cc/paper/4824
+* A. Odena, V. Dumoulin and C. Olah (2016). Deconvolution and checkerboard artifacts.
+  *Distill*. https://doi.org/10.23915/distill.00003
 """
 
 from dlnotes.checks import integer
@@ -38,36 +27,48 @@ def conv_output_size(
     padding: int = 0,
     exact: bool = False,
 ) -> int:
-    """Count the places of a filter along one axis by :eq:`eq-conv-w2`.
+    r"""Count the positions of a window along one axis: the size of the output.
 
-    A pooling window has as many.
+    A layer with :math:`K` filters of kernel size :math:`F`, stride :math:`S` and
+    padding :math:`P` turns a volume of width :math:`W_1` and height :math:`H_1` into
+    one of width :math:`W_2`, height :math:`H_2` and depth :math:`D_2`:
+
+    .. math::
+       :label: eq-conv-w2
+
+       W_2 &= \left\lfloor \frac{W_1 - F + 2P}{S} \right\rfloor + 1 \\
+       H_2 &= \left\lfloor \frac{H_1 - F + 2P}{S} \right\rfloor + 1, \qquad D_2 = K
+
+    The fraction is how many steps of :math:`S` pixels fit between the first position
+    and the end of the padded line.  The brackets round it down, since a window that
+    sticks out does not count.  The one is the first position.
 
     Parameters
     ----------
     input_size
-        How many pixels the image has along the axis.
+        The number of pixels :math:`W_1` or :math:`H_1` along the axis.
     kernel_size
-        The side of the filter.
+        The kernel size :math:`F`, or the side of a pooling window.
     stride
-        How many pixels the filter jumps.
+        The step :math:`S` from one window to the next, in pixels.
     padding
-        How many zeros are put on either end.
+        The number of zeros :math:`P` on each side.
     exact
-        Whether to refuse a filter that leaves pixels at the far end unread.
+        Whether to refuse settings that leave pixels, or zeros, at the far end unread.
 
     Returns
     -------
     places
-        The size of the output along the axis.
+        The number of positions, which is the size of the output along the axis.
 
     Raises
     ------
     ValueError
-        If an argument is out of its range, or the filter does not fit.
+        If an argument is out of its range, or the window does not fit.
 
     Examples
     --------
-    With a stride of 2 the image comes out half as large, but the last zero is not read:
+    With a stride of 2 the output is half as large, but the last zero is not read:
 
     >>> from dlnotes.cnn.arithmetic import conv_output_size
     >>> conv_output_size(32, 5, stride=2, padding=2)
@@ -101,25 +102,28 @@ def conv_output_volume(
     stride: int = 1,
     padding: int = 0,
 ) -> tuple[int, int, int]:
-    """Say which volume comes out of a convolutional layer, by :eq:`eq-conv-w2`.
+    """Return the shape that a convolutional layer makes of a volume.
+
+    Rows and columns follow :eq:`eq-conv-w2` independently.  The depth of the output is
+    the number of filters, whatever the depth of the input.
 
     Parameters
     ----------
     volume
-        The depth, height and width of what goes in.
+        The depth, height and width of the input.
     filters
-        How many filters there are.
+        The number of filters :math:`K`.
     kernel_size
-        The side of the filters, which are as deep as the volume.
+        The kernel size :math:`F`.  The filters are as deep as the volume.
     stride
-        How many pixels a filter jumps, both ways.
+        The step :math:`S` from one window to the next, in pixels, down and across.
     padding
-        How many zeros are put on every side.
+        The number of rows and columns of zeros :math:`P` on each side.
 
     Returns
     -------
     volume
-        The depth, height and width of what comes out.
+        The depth, height and width of the output.
 
     Raises
     ------
@@ -128,7 +132,7 @@ def conv_output_volume(
 
     Examples
     --------
-    The image has three channels, and nothing of what comes out reminds of them:
+    The first layer of AlexNet (Krizhevsky et al., 2012) on a color image:
 
     >>> from dlnotes.cnn.arithmetic import conv_output_volume
     >>> conv_output_volume((3, 227, 227), filters=96, kernel_size=11, stride=4)
@@ -143,22 +147,32 @@ def conv_output_volume(
 
 
 def same_padding(kernel_size: int) -> int:
-    """Return the padding of :eq:`eq-same-padding`.
+    r"""Return the padding that keeps the size of the image, at stride 1.
+
+    Set :math:`W_2 = W_1` and :math:`S = 1` in :eq:`eq-conv-w2` and solve for the
+    padding:
+
+    .. math::
+       :label: eq-same-padding
+
+       P = \frac{F - 1}{2} \qquad (S = 1,\ F \text{ odd})
+
+    For an even kernel size this is no whole number: one side would need a zero more.
 
     Parameters
     ----------
     kernel_size
-        The side of the filter, an odd number.
+        The kernel size :math:`F`, an odd number.
 
     Returns
     -------
     padding
-        How many zeros on every side leave the image as large as it is, at stride 1.
+        The number of zeros :math:`P` on each side.
 
     Raises
     ------
     ValueError
-        If the side is even: the zeros would have to be more on one side.
+        If the kernel size is even.
 
     Examples
     --------
@@ -182,33 +196,36 @@ def same_padding(kernel_size: int) -> int:
 def reads_per_pixel(
     input_size: int, kernel_size: int, *, stride: int = 1, padding: int = 0
 ) -> list[int]:
-    """Count how often a filter reads each pixel of a line.
+    """Count how many windows contain each pixel of a line.
+
+    Window :math:`i` begins at pixel :math:`iS - P` and ends :math:`F - 1` pixels later.
 
     Parameters
     ----------
     input_size
-        How many pixels the line has.
+        The number of pixels of the line.
     kernel_size
-        The length of the filter.
+        The kernel size :math:`F`.
     stride
-        How many pixels the filter jumps.
+        The step :math:`S` from one window to the next, in pixels.
     padding
-        How many zeros are put on either end.
+        The number of zeros :math:`P` on each side.
 
     Returns
     -------
     reads
-        For each pixel the number of places at which the filter reads it.
+        For each pixel the number of windows that contain it.
 
     Raises
     ------
     ValueError
-        If an argument is out of its range, or the filter does not fit.
+        If an argument is out of its range, or the window does not fit.
 
     Examples
     --------
-    Without padding the pixel at the end is read once, however long the filter is, and a
-    stride as long as the filter reads every pixel once, or not at all:
+    Without padding the first and the last pixel are read once.  With
+    a stride as large as the kernel the windows lie side by side, and the last pixel is
+    left over:
 
     >>> from dlnotes.cnn.arithmetic import reads_per_pixel
     >>> reads_per_pixel(7, 3)
@@ -225,21 +242,30 @@ def reads_per_pixel(
 
 
 def effective_kernel_size(kernel_size: int, dilation: int) -> int:
-    """Return how many pixels a filter spans whose weights are so far apart.
+    r"""Return how many pixels a dilated kernel covers along an axis.
 
-    Everywhere else in :eq:`eq-conv-w2` it counts as a filter of that side.
+    From the first kernel element to the last one there are :math:`F - 1` steps of
+    :math:`d` pixels, where :math:`d` is the dilation, so the kernel covers
+
+    .. math::
+
+       d\,(F - 1) + 1
+
+    pixels, which takes the place of :math:`F` in :eq:`eq-conv-w2`.
 
     Parameters
     ----------
     kernel_size
-        How many weights the filter has along the axis.
+        The number of kernel elements :math:`F` along the axis.
     dilation
-        How many pixels lie between neighboring weights.
+        The step :math:`d` from one kernel element to the next, in pixels; 1 leaves no
+        gap.
 
     Returns
     -------
     span
-        How many pixels lie from its first weight to its last one, both counted.
+        The number of pixels from the first kernel element to the last one, both
+        counted.
 
     Raises
     ------
@@ -248,7 +274,7 @@ def effective_kernel_size(kernel_size: int, dilation: int) -> int:
 
     Examples
     --------
-    Its nine weights stand on the corners, the sides and the middle of a square of five:
+    With dilation 2 a 3x3 kernel has its nine weights on a square of 5 by 5 pixels:
 
     >>> from dlnotes.cnn.arithmetic import effective_kernel_size
     >>> effective_kernel_size(3, dilation=2)
@@ -266,24 +292,32 @@ def transposed_output_size(
     padding: int = 0,
     output_padding: int = 0,
 ) -> int:
-    """Solve :eq:`eq-conv-w2` for the size before the convolution.
+    r"""Return the size of the output of a transposed convolution along one axis.
+
+    This is :eq:`eq-conv-w2` solved for the size before the convolution,
+
+    .. math::
+
+       W_1 = (W_2 - 1)\, S + F - 2P + r ,
+
+    where :math:`r` is the remainder of the division, which the rounding has lost.
 
     Parameters
     ----------
     input_size
-        How many places there are along the axis, the input of a transposed convolution.
+        The size :math:`W_2`: of the input here, and of the output of the convolution
+        that is transposed.
     kernel_size
-        The side of the filter.
+        The kernel size :math:`F`.
     stride, padding
-        Those of the convolution that is transposed.
+        Those of the convolution that is transposed, so the padding is cut off here.
     output_padding
-        How many pixels at the far end that convolution left unread, less than its
-        stride.
+        The remainder :math:`r`, less than the stride.
 
     Returns
     -------
     pixels
-        The size of the output of the transposed convolution.
+        The size :math:`W_1` of the output.
 
     Raises
     ------
@@ -292,8 +326,8 @@ def transposed_output_size(
 
     Examples
     --------
-    A stride of 2 leads from 15 pixels to 8, and from 16 too.  The way back is to the
-    smaller size, unless it is told that a pixel was left out:
+    A convolution with stride 2 turns 15 pixels into 8, and 16 too.
+    The way back leads to the smaller size unless it is told the remainder:
 
     >>> from dlnotes.cnn.arithmetic import conv_output_size, transposed_output_size
     >>> [

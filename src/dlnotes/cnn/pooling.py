@@ -1,23 +1,21 @@
-r"""The pooling layer.
+"""The pooling layer.
 
-Pooling makes a volume smaller and learns nothing.  Of each window of side :math:`F` it
-keeps the largest number, in each slice of the volume by itself, and the windows lie
-:math:`S` pixels apart:
-
-.. math::
-   :label: eq-max-pool
-
-   Y_{c,i,j} = \max_{0 \le u, v < F} X_{c,\,iS+u,\,jS+v}, \qquad
-   W_2 = \frac{W_1 - F}{S} + 1
-
-Only the pixel that won has a say in the output, so it alone gets the gradient.  The
-depth stays, and there are no parameters.
+Pooling replaces each window of a feature map by one number, most often its largest.
+The map becomes smaller, and small shifts of what it responds to matter less.  A
+pooling layer has no parameters.
 
 References
 ----------
 * D. Scherer, A. Müller and S. Behnke (2010). Evaluation of pooling operations in
   convolutional architectures for object recognition. *International Conference on
   Artificial Neural Networks*. https://doi.org/10.1007/978-3-642-15825-4_10
+* M. Lin, Q. Chen and S. Yan (2014). Network in network. *International Conference on
+  Learning Representations*. https://arxiv.org/abs/1312.4400
+* J. T. Springenberg, A. Dosovitskiy, T. Brox and M. Riedmiller (2015). Striving for
+  simplicity: the all convolutional net. *International Conference on Learning
+  Representations*, workshop track. https://arxiv.org/abs/1412.6806
+* R. Zhang (2019). Making convolutional networks shift-invariant again. *International
+  Conference on Machine Learning*. https://arxiv.org/abs/1904.11486
 """
 
 from functools import reduce
@@ -37,28 +35,41 @@ def max_pool2d(
     padding: int | tuple[int, int] = 0,
     dilation: int | tuple[int, int] = 1,
 ) -> Real[Array, "batch channels rows columns"]:
-    """Keep the largest pixel of each window, by :eq:`eq-max-pool`.
+    r"""Return the largest number of each window, in each channel by itself.
+
+    At row :math:`i` and column :math:`j` of channel :math:`c` the output is
+
+    .. math::
+       :label: eq-max-pool
+
+       Y_{c,i,j} &= \max_{0 \le u, v < F} X_{c,\,iS+u-P,\,jS+v-P} \\
+       W_2 &= \left\lfloor \frac{W_1 - F + 2P}{S} \right\rfloor + 1 \\
+       H_2 &= \left\lfloor \frac{H_1 - F + 2P}{S} \right\rfloor + 1, \qquad D_2 = D_1
+
+    The maximum runs over the rows :math:`u` and the columns :math:`v` of a window of
+    side :math:`F`.  The stride :math:`S` is the step from one window to the next, and
+    the padding :math:`P` is how far windows may begin outside the image.  Outside,
+    :math:`X = -\infty`, so only pixels of the image can be the largest.
 
     Parameters
     ----------
     X
         A batch of volumes.
     kernel_size
-        The side of a window, or a pair: its height and its width.
+        The side :math:`F` of a window, or a pair: its height and its width.
     stride
-        How many pixels lie between neighboring windows, or a pair; if not given, the
-        windows lie side by side.
+        The step :math:`S` from one window to the next, in pixels, or a pair: down and
+        across.  If not given, it is the kernel size, so that windows lie side by side.
     padding
-        How far a window may reach out of the image, or a pair; at most half its side.
-        What is outside loses against every pixel.
+        The padding :math:`P`, or a pair; at most half the side of a window.
     dilation
-        How many pixels lie between those of a window, or a pair.
+        The step from one pixel of a window to the next, or a pair; 1 leaves no gap.
 
     Returns
     -------
     Y
-        The largest pixel of each window.  Windows that would stick out at the far end
-        are left out.
+        The largest number of each window.  A window that would reach beyond the padding
+        at the far end is left out.
 
     Raises
     ------
@@ -67,7 +78,7 @@ def max_pool2d(
 
     Examples
     --------
-    A mark that moves by a pixel leaves no trace, if it stays within its window:
+    A mark that moves by a pixel leaves the output as it is, if it stays in its window:
 
     >>> import numpy as np
     >>> from dlnotes.cnn.pooling import max_pool2d
@@ -92,10 +103,10 @@ def max_pool2d_winners(
     padding: int | tuple[int, int] = 0,
     dilation: int | tuple[int, int] = 1,
 ) -> Int[Array, "batch channels rows columns"]:
-    """Tell which pixel of each window :func:`max_pool2d` has kept.
+    """Return which pixel of each window is the largest.
 
-    Where several are largest, the first one wins, and what is not a number wins against
-    all before it.  What is outside the image never wins.
+    Where several pixels tie, the first one, row by row, is the winner.  NaN (not a
+    number) wins against all pixels before it.  What is outside the image never wins.
 
     Parameters
     ----------
@@ -107,7 +118,7 @@ def max_pool2d_winners(
     Returns
     -------
     winners
-        The place of the winner in its window, counted row by row from zero.
+        The position of the winner in its window, counted row by row from zero.
 
     Raises
     ------
@@ -116,8 +127,8 @@ def max_pool2d_winners(
 
     Examples
     --------
-    The largest pixel stands at the lower left of the first window, the third of its
-    four places; in the second window all are equal:
+    The largest pixel of the first window is at its lower left, the
+    third of four positions; in the second window all tie:
 
     >>> import numpy as np
     >>> from dlnotes.cnn.pooling import max_pool2d_winners
@@ -149,17 +160,24 @@ def max_pool2d_backward(
     padding: int | tuple[int, int] = 0,
     dilation: int | tuple[int, int] = 1,
 ) -> Float[Array, "batch channels height width"]:
-    """Send the gradient of each window to the pixel that won it.
+    r"""Return the gradient of the loss with respect to the input of max pooling.
 
-    Where several pixels of a window are largest, the first one, row by row, is the
-    winner.
+    The gradient of each output goes to the winner of its window, the other pixels get
+    zero, and what comes from several windows is added up:
+
+    .. math::
+
+       \frac{\partial J}{\partial X_{c,y,x}} =
+       \sum_{(i,j)\,:\ (y,x) \text{ wins window } (i,j)}
+       \frac{\partial J}{\partial Y_{c,i,j}}
 
     Parameters
     ----------
     X
-        What :func:`max_pool2d` was given.
+        The input of :func:`max_pool2d`.
     upstream
-        The gradient of the loss with respect to what it returned.
+        The gradient of the loss with respect to its output,
+        :math:`\partial J / \partial Y`.
     kernel_size, stride, padding, dilation
         As for :func:`max_pool2d`.
 
@@ -176,7 +194,8 @@ def max_pool2d_backward(
 
     Examples
     --------
-    Windows overlap, and the pixel that wins three of them is told by all three:
+    Windows overlap, and the 9 is the largest of three of them, so it
+    gets the gradients of all three:
 
     >>> import numpy as np
     >>> from dlnotes.cnn.pooling import max_pool2d_backward
