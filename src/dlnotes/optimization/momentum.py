@@ -1,31 +1,10 @@
 r"""Momentum.
 
-Down a long valley, gradient descent goes to and fro between the walls and makes little
-way along the floor.  Momentum (Polyak, 1964) steps by a velocity that sums up
-gradients: what changes its sign cancels, and what keeps it adds up.
-
-.. math::
-   :label: eq-momentum
-
-   v_t &= \mu\, v_{t-1} + (1 - \tau)\, g_t, \qquad v_0 = 0 \\
-   \theta_t &= \theta_{t-1} - \eta\, v_t \\
-   \theta_t &= \theta_{t-1} - \eta\, (g_t + \mu\, v_t) \quad \text{(Nesterov)}
-
-The momentum :math:`\mu` says how much of the velocity outlives a step; the dampening
-:math:`\tau` is zero most of the time.  The last line takes the place of the second in
-Nesterov's method (1983): it is what the step would be if the velocity were allowed to
-coast once more, so that the gradient seems to be taken ahead (Sutskever and others,
-2013).
-
-The steps that :math:`k` equal gradients :math:`g` make grow like a geometric series,
-and at :math:`\mu = 0.9` a step ends up ten times as long as without momentum:
-
-.. math::
-   :label: eq-momentum-terminal
-
-   \lVert \theta_k - \theta_{k-1} \rVert
-   = \eta\, \lVert g \rVert\, \frac{1 - \mu^k}{1 - \mu}
-   \;\to\; \frac{\eta\, \lVert g \rVert}{1 - \mu}
+In a long, narrow valley gradient descent zigzags between the walls and makes little way
+along the floor.  Momentum (Polyak, 1964) steps along a decaying sum of all gradients so
+far: components that change their sign cancel, and those that keep it add up.  Nesterov
+(1983) takes the gradient at the point to which the sum is about to lead, a form that
+Sutskever, Martens, Dahl and Hinton (2013) brought to deep learning.
 
 References
 ----------
@@ -54,7 +33,16 @@ def velocity(
     mu: float,
     dampening: float = 0.0,
 ) -> Float[Array, "*shape"]:
-    r"""Add a gradient to what is left of the velocity, as :eq:`eq-momentum` begins.
+    r"""Add a gradient to the part of the velocity that is kept.
+
+    The velocity :math:`v_t` after step :math:`t` is the momentum coefficient
+    :math:`\mu` times the velocity before, plus the gradient :math:`g_t`, reduced by the
+    dampening :math:`\tau`, which is zero most of the time:
+
+    .. math::
+       :label: eq-momentum-velocity
+
+       v_t = \mu\, v_{t-1} + (1 - \tau)\, g_t, \qquad v_0 = 0
 
     Parameters
     ----------
@@ -63,8 +51,8 @@ def velocity(
     gradient
         The gradient :math:`g_t`.
     mu
-        The momentum :math:`\mu`, at least 0; less than 1, or the velocity may grow for
-        ever.
+        The momentum coefficient :math:`\mu`, at least 0; less than 1, or the velocity
+        may grow for ever.
     dampening
         The share :math:`\tau` of the gradient that is lost, from 0 to 1.
 
@@ -80,7 +68,7 @@ def velocity(
 
     Examples
     --------
-    Three equal gradients add up by :eq:`eq-momentum-terminal`:
+    Three equal gradients add up to 4 + 2 + 1:
 
     >>> import numpy as np
     >>> from dlnotes.optimization.momentum import velocity
@@ -105,7 +93,25 @@ def update(
     mu: float,
     dampening: float = 0.0,
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    r"""Take one step of :eq:`eq-momentum`.
+    r"""Take one step along the velocity.
+
+    The step is that of gradient descent, with the velocity :math:`v_t` in the place of
+    the gradient and the learning rate :math:`\eta`:
+
+    .. math::
+       :label: eq-momentum
+
+       \theta_t = \theta_{t-1} - \eta\, v_t
+
+    Where :math:`k` gradients in a row equal :math:`g`, from a velocity of zero and
+    without dampening, the steps grow like a geometric series:
+
+    .. math::
+       :label: eq-momentum-terminal
+
+       \lVert \theta_k - \theta_{k-1} \rVert
+       = \eta\, \lVert g \rVert\, \frac{1 - \mu^k}{1 - \mu}
+       \;\to\; \frac{\eta\, \lVert g \rVert}{1 - \mu}
 
     Parameters
     ----------
@@ -118,7 +124,7 @@ def update(
     learning_rate
         The learning rate :math:`\eta`, at least 0.
     mu
-        The momentum :math:`\mu`, at least 0.
+        The momentum coefficient :math:`\mu`, at least 0.
     dampening
         The share :math:`\tau` of the gradient that is lost, from 0 to 1.
 
@@ -136,8 +142,8 @@ def update(
 
     Examples
     --------
-    A ball that has speed rolls on over the bottom of a bowl, where the gradient is
-    zero:
+    At the minimum the gradient is zero, but the velocity is not, and so the step goes
+    beyond the minimum:
 
     >>> import numpy as np
     >>> from dlnotes.optimization.momentum import update
@@ -158,7 +164,15 @@ def nesterov_update(
     learning_rate: float,
     mu: float,
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    r"""Take one step of :eq:`eq-momentum` as Nesterov's method has it.
+    r"""Take one step of Nesterov's momentum.
+
+    The velocity is that of :func:`velocity` without dampening.  The step adds to the
+    new gradient what the velocity will contribute to the next step:
+
+    .. math::
+       :label: eq-nesterov
+
+       \theta_t = \theta_{t-1} - \eta\, (g_t + \mu\, v_t)
 
     Parameters
     ----------
@@ -171,7 +185,7 @@ def nesterov_update(
     learning_rate
         The learning rate :math:`\eta`, at least 0.
     mu
-        The momentum :math:`\mu`, at least 0.
+        The momentum coefficient :math:`\mu`, at least 0.
 
     Returns
     -------
@@ -187,7 +201,8 @@ def nesterov_update(
 
     Examples
     --------
-    Of two balls that start at 1 in the same bowl, it rolls less far beyond the bottom:
+    From 1, on a parabola with curvature 1, Nesterov's momentum goes less far beyond the
+    minimum at 0 than momentum does:
 
     >>> import numpy as np
     >>> from dlnotes.optimization.momentum import nesterov_update, update
