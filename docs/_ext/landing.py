@@ -13,16 +13,21 @@ from sphinx.util.typing import ExtensionMetadata
 
 import inventory
 from dlnotes.claims import ledger
-from dlnotes.exercises import every, named
+from dlnotes.exercises import named
 
 
 def claim(name: str) -> tuple[str, str]:
     """Return what was claimed, and what was measured."""
-    finding = ledger.load(name).finding
-    measured = next(ledger.summary(finding))
-    return ledger.declared()[name].statement.rstrip("."), (
+    statement = ledger.declared()[name].statement.rstrip(".")
+    link = f"[How it was measured](#{name})"
+    try:
+        finding = ledger.load(name).finding
+    except ledger.NoResultError:  # which `report` complains about
+        return statement, f"It has not been measured yet.\n\n{link}"
+    measured = next(ledger.summary(finding), "nothing")
+    return statement, (
         f"It **{finding.outcome}**. {finding.because}\n\nMeasured: {measured}.\n\n"
-        f"[How it was measured](#{name})"
+        f"{link}"
     )
 
 
@@ -79,12 +84,14 @@ class Counts(SphinxDirective):
         self.env.note_reread()
         rows, sections = inventory.catalogue(), inventory.sections()
         counts = {
-            "[sections](status.md)": len(sections),
+            "[sections](#roadmap)": len(sections),
             "[equations](equations.md)": len(inventory.equations()),
-            "[tests of them](status.md)": sum(map(inventory.test_count, sections)),
+            "[tests of them](equations.md)": sum(map(inventory.test_count, sections)),
             "[claims measured](claims.md)": len(rows["claims"]),
             "[errata](errata.md)": len(rows["errata"]),
-            "[exercises](status.md)": len(every()),
+            "[exercises](exercises.md)": sum(
+                len(inventory.exercises(section)) for section in sections
+            ),
         }
         lines = "\n\n".join(f"**{count}** {name}" for name, count in counts.items())
         return self.parse_text_to_nodes(f":::{{container}} counts\n{lines}\n:::")

@@ -1,0 +1,76 @@
+"""Run the notebook of every section from top to bottom, as a reader would.
+
+``python tests/run_notebooks.py _build/html``, where ``dlnotes[lab]`` is installed and
+nothing of the book's tools.  One process runs all of them, so that what they import is
+loaded once; each has names, figures and random numbers of its own.
+"""
+
+import io
+import json
+import os
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+INSTALL = "%pip install"
+
+
+def cells(path: Path) -> Iterator[str]:
+    """Yield the code of a notebook, less the cell that installs the book."""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        code = "".join(cell["source"])
+        if cell["cell_type"] == "code" and INSTALL not in code:
+            yield code
+
+
+def run(path: Path) -> str:
+    """Return the error of the first cell that has one; '' if all of them ran."""
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    from dlnotes.lab.data import SubsetWarning
+
+    names: dict[str, Any] = {"__name__": "__main__"}
+    np.random.seed(0)  # noqa: NPY002  # for a cell that forgets its generator
+    printed = redirect_stdout(io.StringIO())
+    with warnings.catch_warnings(), plt.rc_context(), printed:
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", SubsetWarning)  # any part of the data will do
+        try:
+            for number, code in enumerate(cells(path), 1):
+                exec(compile(code, f"{path.name}, cell {number}", "exec"), names)
+                plt.close("all")  # as Jupyter does
+        except Exception:
+            return traceback.format_exc()
+    return ""
+
+
+def main(root: Path) -> int:
+    """Run all notebooks; say how long each took, and what was wrong."""
+    os.environ.setdefault("DLNOTES_DOWNLOAD", "0")
+    os.environ.setdefault("MPLBACKEND", "agg")
+    found = sorted(Path(root, "_notebooks").rglob("*.ipynb"))
+    errors, whole = 0, time.perf_counter()
+    for path in found:
+        start = time.perf_counter()
+        error = run(path)
+        took = time.perf_counter() - start
+        _say(f"{path.relative_to(root)}: {error or f'{took:.1f} s'}")
+        errors += bool(error)
+    if not found:
+        _say(f"{root} has no notebook: build the book first, nox -s docs")
+    _say(f"{len(found)} notebooks, {time.perf_counter() - whole:.0f} s")
+    return errors or not found
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).resolve()))
