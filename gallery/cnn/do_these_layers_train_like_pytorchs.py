@@ -128,11 +128,11 @@ print(f"after {len(first)} steps in each library, {share} are right")
 # %%
 # More data
 # ---------
-# Ours goes on in single precision, on 20,000 images, or thirty times as many on a GPU,
+# Ours goes on in single precision, on 12,000 images, or fifty times as many on a GPU,
 # while its learning rate falls to zero.  PyTorch's schedule does not mind whose
 # optimizer it is.
 
-amount = 20_000 * (1 if where.type == "cpu" else 30)
+amount = 12_000 * (1 if where.type == "cpu" else 50)
 ours.to(where, torch.float32)
 optimizer = dlnotes.optim.Adam(ours.parameters(), lr=0.003)
 
@@ -201,6 +201,6 @@ for name, each in runs.items():
 
 assert gaps[:100].max() < 1e-13
 assert right["dlnotes"] == right["PyTorch"] > 0.7
-assert share > (0.85 if len(X) == 60_000 else 0.78)
+assert share > (0.84 if len(X) == 60_000 else 0.78)
 assert np.diag(taken).argmin() == GARMENTS.index("shirt")
 plt.show()
