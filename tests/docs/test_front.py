@@ -53,8 +53,8 @@ def test_a_section_uses_what_it_imports_and_nothing_later() -> None:
 
 
 def test_the_map_has_a_link_for_each_section_and_an_arrow_for_each_use() -> None:
-    page = SimpleNamespace(findall=lambda _: [node])
     node = roadmap.ideas()
+    page = SimpleNamespace(findall=lambda _: [node])
     app = SimpleNamespace(
         env=SimpleNamespace(titles={}),
         builder=SimpleNamespace(get_relative_uri=lambda _, to: f"{to}.html"),
