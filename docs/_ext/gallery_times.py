@@ -54,12 +54,17 @@ def clock(_config: dict[str, Any], script: str | None, when: str) -> None:
         slow = (slow + slowness()) / 2
         times = {"cpu": cpu, "seconds": wall, "slowness": slow}
         KEPT.mkdir(parents=True, exist_ok=True)
-        (KEPT / f"{Path(script).stem}.json").write_text(json.dumps(times), "utf-8")
+        record(Path(script)).write_text(json.dumps(times), "utf-8")
+
+
+def record(script: Path) -> Path:
+    """Return the file for what is measured of a script: two chapters may name one."""
+    return KEPT / f"{script.parent.name}-{script.stem}.json"
 
 
 def measured(script: Path) -> dict[str, float] | None:
     """Return what was measured when a script last ran."""
-    path = KEPT / f"{script.stem}.json"
+    path = record(script)
     if not path.exists():
         return None
     times: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))

@@ -45,7 +45,7 @@ def test_a_script_over_the_budget_is_named(
 ) -> None:
     times = {"cpu": cpu, "seconds": 1, "slowness": slowness}
     (gallery / "kept").mkdir()
-    (gallery / "kept" / "question.json").write_text(json.dumps(times), "utf-8")
+    (gallery / "kept" / "gallery-question.json").write_text(json.dumps(times), "utf-8")
 
     found = said(monkeypatch)
 
@@ -62,11 +62,13 @@ def test_what_a_script_computes_is_measured_and_what_it_waits_is_not(
     monkeypatch.setattr(gallery_times, "slowness", lambda: 2.0)
     monkeypatch.setattr("time.process_time", lambda: next(clock))
 
-    gallery_times.clock({}, "question.py", "before")
-    gallery_times.clock({}, "question.py", "after")
+    script = gallery / "gallery" / "question.py"
+    gallery_times.clock({}, str(script), "before")
+    gallery_times.clock({}, str(script), "after")
 
-    times = gallery_times.measured(gallery / "gallery" / "question.py")
+    times = gallery_times.measured(script)
     assert times is not None
+    assert gallery_times.measured(gallery / "neurons" / "question.py") is None
     assert times["cpu"] == 2.5
     assert times["slowness"] == 2
 
