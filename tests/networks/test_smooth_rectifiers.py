@@ -75,6 +75,27 @@ def test_gelu_is_within_a_two_thousandth_of_the_normal_distributions() -> None:
 @pytest.mark.verifies("eq-gated-derivative")
 @pytest.mark.verifies("eq-silu-derivative")
 @pytest.mark.verifies("eq-gelu-derivative")
+def test_the_derivative_of_gelu_is_within_a_thousandth_of_the_exact_one() -> None:
+    z = np.linspace(-20, 20, 40_001)
+
+    exact = ndtr(z) + z * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+    assert abs(gelu_derivative(z) - exact).max() < 1e-3
+
+
+@pytest.mark.verifies("eq-gelu-derivative")
+def test_far_left_the_derivative_of_gelu_is_below_the_exact_one_by_powers_of_ten() -> (
+    None
+):
+    z = np.array([-8.0, -9.0, -10.0])
+
+    exact = ndtr(z) + z * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+    assert (exact < 0).all()
+    assert (abs(gelu_derivative(z)) < abs(exact) / 1e5).all()
+
+
+@pytest.mark.verifies("eq-gelu-derivative")
 @pytest.mark.verifies("eq-mish-derivative")
 @pytest.mark.verifies("eq-sine-derivative")
 @smooth

@@ -4,10 +4,13 @@ A loss is one number that says how far a prediction is from its target, and trai
 means to make it small.  Regression, which predicts a number, uses the squared error.
 Classification turns scores, the logits, into probabilities by the softmax (Bridle,
 1990) and uses the cross-entropy, which is the negative logarithm of the probability of
-the right class.  Minimizing either is maximum likelihood.
+the right class.  Minimizing the cross-entropy is maximum likelihood.  So is minimizing
+the squared error, if targets are normal around the prediction with a fixed deviation.
 
 References
 ----------
+* P. J. Huber (1964). Robust estimation of a location parameter. *Annals of Mathematical
+  Statistics* 35(1). https://doi.org/10.1214/aoms/1177703732
 * J. S. Bridle (1990). Probabilistic interpretation of feedforward classification
   network outputs, with relationships to statistical pattern recognition.
   *Neurocomputing*.

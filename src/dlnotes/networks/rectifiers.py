@@ -2,12 +2,22 @@ r"""Rectified linear units (ReLU).
 
 The rectified linear unit is two straight lines that meet at zero.  Its derivative is
 one wherever the unit is active, so it does not shrink the gradient there, and sums of
-such units come close to any curve.  Nair and Hinton (2010) and Glorot et al. (2011)
-made it the usual activation function of deep networks.  A unit that is never active
-cannot learn; leaky ReLU and ELU are remedies.
+such units come close to any curve.  Fukushima (1969) had it in a network that sees;
+Nair and Hinton (2010), Glorot et al. (2011) and the success of AlexNet (Krizhevsky et
+al., 2012) made it the usual activation function of deep networks.  A unit that is never
+active cannot learn; leaky ReLU and ELU are remedies.
 
 References
 ----------
+* K. Fukushima (1969). Visual feature extraction by a multilayered network of analog
+  threshold elements. *IEEE Transactions on Systems Science and Cybernetics* 5(4).
+  https://doi.org/10.1109/TSSC.1969.300225
+* G. Cybenko (1989). Approximation by superpositions of a sigmoidal function.
+  *Mathematics of Control, Signals and Systems* 2.
+  https://doi.org/10.1007/BF02551274
+* K. Hornik, M. Stinchcombe and H. White (1989). Multilayer feedforward networks are
+  universal approximators. *Neural Networks* 2(5).
+  https://doi.org/10.1016/0893-6080(89)90020-8
 * M. Leshno, V. Y. Lin, A. Pinkus and S. Schocken (1993). Multilayer feedforward
   networks with a nonpolynomial activation function can approximate any function.
   *Neural Networks* 6(6). https://doi.org/10.1016/S0893-6080(05)80131-5
@@ -17,6 +27,9 @@ References
 * X. Glorot, A. Bordes and Y. Bengio (2011). Deep sparse rectifier neural networks.
   *Proceedings of Machine Learning Research* 15.
   https://proceedings.mlr.press/v15/glorot11a.html
+* A. Krizhevsky, I. Sutskever and G. E. Hinton (2012). ImageNet classification with deep
+  convolutional neural networks. *Advances in Neural Information Processing Systems* 25.
+  https://papers.nips.cc/paper/4824
 * A. L. Maas, A. Y. Hannun and A. Y. Ng (2013). Rectifier nonlinearities improve neural
   network acoustic models. *ICML Workshop on Deep Learning for Audio, Speech and
   Language Processing*.

@@ -2,9 +2,9 @@ r"""Smooth and non-monotonic activation functions.
 
 The kink of a ReLU can be rounded off, as in the softplus.  A ReLU is also its input
 times a step; a step that rises gradually, a gate, makes it smooth and lets a little of
-a negative input through.  SiLU (Elfwing et al., 2017; Ramachandran et al., 2017), GELU
-(Hendrycks and Gimpel, 2016) and Mish (Misra, 2019) are made in this way, and none of
-them is monotonic.
+a negative input through.  GELU and SiLU (both Hendrycks and Gimpel, 2016) and Mish
+(Misra, 2019) are made in this way, and none of them is monotonic.  The SiLU was tried
+out by Elfwing et al. (2017), and found again as Swish by Ramachandran et al. (2017).
 
 References
 ----------
@@ -220,6 +220,9 @@ def gelu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
        g'(z) \approx \sigma(u)\,(1 - \sigma(u))\,u', \qquad
        u' = \sqrt{8 / \pi}\,(1 + 3 \cdot 0.044715\,z^2)
+
+    It differs from the derivative of :math:`z\,\Phi(z)` by less than 0.001 everywhere.
+    Far to the left, where both are next to nothing, it is smaller by powers of ten.
 
     Parameters
     ----------
