@@ -105,21 +105,40 @@ def test_a_velocity_of_another_shape_is_refused() -> None:
 
 
 @pytest.mark.verifies("eq-momentum")
+@pytest.mark.verifies("eq-nesterov")
+@pytest.mark.parametrize("step", [update, nesterov_update])
 @pytest.mark.parametrize("mu", [0.0, 0.5, 0.9])
 def test_on_a_parabola_it_converges_below_its_limit_and_diverges_above(
-    mu: float,
+    mu: float, step: Callable[..., Any]
 ) -> None:
     curvature, limit = 3.0, 2 * (1 + mu) / 3.0
+    if step is nesterov_update:
+        limit /= 1 + 2 * mu
 
     def distance(learning_rate: float) -> float:
         theta, v = np.ones(1), np.zeros(1)
         for _ in range(1000):
             gradient = curvature * theta
-            theta, v = update(theta, v, gradient, learning_rate=learning_rate, mu=mu)
+            theta, v = step(theta, v, gradient, learning_rate=learning_rate, mu=mu)
         return float(abs(theta[0]))
 
     assert distance(0.98 * limit) < 1e-6
     assert distance(1.02 * limit) > 1e6
+
+
+@pytest.mark.parametrize("product", [0.5, 1.2])
+def test_nesterov_overshoots_less_only_where_rate_times_curvature_is_below_one(
+    product: float,
+) -> None:
+    lowest = []
+    for step in (update, nesterov_update):
+        theta, v, path = np.ones(1), np.zeros(1), []
+        for _ in range(60):
+            theta, v = step(theta, v, theta, learning_rate=product, mu=0.9)
+            path.append(theta[0])
+        lowest.append(min(path))
+
+    assert (lowest[1] > lowest[0]) == (product < 1)
 
 
 @pytest.mark.verifies("eq-momentum")

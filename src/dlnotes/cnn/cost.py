@@ -15,6 +15,14 @@ References
 * S. Williams, A. Waterman and D. Patterson (2009). Roofline: an insightful visual
   performance model for multicore architectures. *Communications of the ACM* 52(4).
   https://doi.org/10.1145/1498765.1498785
+* L. Sifre (2014). *Rigid-motion scattering for image classification.* Ph.D. thesis,
+  École Polytechnique.
+* K. He, X. Zhang, S. Ren and J. Sun (2016). Deep residual learning for image
+  recognition. *IEEE Conference on Computer Vision and Pattern Recognition*.
+  https://arxiv.org/abs/1512.03385
+* F. Chollet (2017). Xception: deep learning with depthwise separable convolutions.
+  *IEEE Conference on Computer Vision and Pattern Recognition*.
+  https://arxiv.org/abs/1610.02357
 * A. G. Howard, M. Zhu, B. Chen, D. Kalenichenko, W. Wang, T. Weyand, M. Andreetto and
   H. Adam (2017). MobileNets: efficient convolutional neural networks for mobile vision
   applications. https://arxiv.org/abs/1704.04861

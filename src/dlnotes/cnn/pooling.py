@@ -6,9 +6,6 @@ pooling layer has no parameters.
 
 References
 ----------
-* D. Scherer, A. Müller and S. Behnke (2010). Evaluation of pooling operations in
-  convolutional architectures for object recognition. *International Conference on
-  Artificial Neural Networks*. https://doi.org/10.1007/978-3-642-15825-4_10
 * M. Lin, Q. Chen and S. Yan (2014). Network in network. *International Conference on
   Learning Representations*. https://arxiv.org/abs/1312.4400
 * J. T. Springenberg, A. Dosovitskiy, T. Brox and M. Riedmiller (2015). Striving for

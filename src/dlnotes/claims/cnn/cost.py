@@ -15,7 +15,7 @@ def conv_dominates_compute(_seeds: Sequence[int]) -> Finding:
     """The convolutional layers do most of the computation.
 
     The multiply-adds of one image are counted layer by layer, from the shapes, in
-    AlexNet (227 pixels wide, its two halves not parted), in VGG-11 (224 pixels) and in
+    AlexNet (227 pixels wide, without its groups), in VGG-11 (224 pixels) and in
     the CIFAR network with fifteen filters, and PyTorch's counter has to agree.  The
     claim holds if the convolutional layers do more than half of them in all three.  It
     holds conditionally if they do so in two, and fails if in one or none.
@@ -66,5 +66,5 @@ def judge_work(found: Sequence[Row]) -> Ruling:
             for name in work
         ]
     )
-    because = f"The convolutional layers have {shares}."
+    because = f"Without AlexNet's groups, the convolutional layers have {shares}."
     return Ruling(verdict, because, f"in {join_words(most or ['none'])} only")
