@@ -154,3 +154,13 @@ def test_a_claim_without_a_result_has_a_card_that_says_so(
     _, text = landing.claim(next(iter(ledger.declared())))
 
     assert "not been measured yet" in text
+
+
+def test_the_erratum_on_the_first_page_is_wrong_however_kindly_it_is_read() -> None:
+    text = (inventory.DOCS / "index.md").read_text(encoding="utf-8")
+
+    shown = re.findall(r"^err-\S+$", text, flags=re.MULTILINE)
+
+    assert shown
+    graded = {inventory.catalogue()["errata"][each]["severity"] for each in shown}
+    assert graded == {"wrong"}

@@ -7,12 +7,14 @@ from dlnotes.claims import Row, Verdict
 from dlnotes.claims.evidence import rows
 from dlnotes.claims.neurons.perceptron import (
     accuracies,
+    averaged_rule,
     epochs,
     gaussians,
     judge_threshold,
     judge_unit,
     late_accuracies,
     rule,
+    tangent,
 )
 from dlnotes.networks.activations import sigmoid
 from dlnotes.neurons.perceptron import Perceptron, heaviside
@@ -71,6 +73,13 @@ def test_the_classes_are_two_apart_and_of_equal_size() -> None:
     assert X.shape == (200, 3)
 
 
+def test_the_linear_unit_is_the_tangent_of_the_sigmoid() -> None:
+    z = np.array([-1e-4, 0.0, 1e-4])
+
+    np.testing.assert_allclose(tangent(z), sigmoid(z), rtol=1e-12)
+    assert tangent(4.0) == 1.5
+
+
 def test_the_accuracies_are_those_of_the_last_25_epochs() -> None:
     scores = late_accuracies(rule, [gaussians(seed) for seed in SEEDS], SEEDS)
 
@@ -78,13 +87,19 @@ def test_the_accuracies_are_those_of_the_last_25_epochs() -> None:
     assert 0.5 < scores.mean() < 0.75
 
 
-def test_the_averaged_step_answers_by_the_mean_of_its_weights_so_far() -> None:
+def test_the_averaged_step_answers_by_the_mean_after_every_instance() -> None:
     sets = [gaussians(seed) for seed in SEEDS]
     X, Y, X_test, Y_test = map(np.stack, zip(*sets, strict=True))
 
-    scores = late_accuracies(rule, sets, SEEDS, averaged=True)
+    scores = late_accuracies(averaged_rule, sets, SEEDS)
 
-    path = [*epochs(rule, np.zeros((2, 3)), X, Y, count=50, seeds=SEEDS)]
+    def remember(W: object, x: object, y: object) -> object:
+        path.append(rule(W, x, y))
+        return path[-1]
+
+    path: list[object] = []
+    [*epochs(remember, np.zeros((2, 3)), X, Y, count=50, seeds=SEEDS)]
+    assert len(path) == 50 * 200
     last = accuracies(np.mean(path, axis=0), X_test, Y_test)
     np.testing.assert_allclose(scores[-1], last)
     plain = late_accuracies(rule, sets, SEEDS)
@@ -98,19 +113,20 @@ def near(mean: float) -> list[float]:
 @pytest.mark.parametrize(
     ("means", "spreads", "verdict"),
     [
-        ((0.74, 0.65, 0.7), (0.01, 0.1), Verdict.HOLDS),
-        ((0.74, 0.65, 0.74), (0.01, 0.1), Verdict.CONDITIONAL),
-        ((0.65, 0.65, 0.6), (0.01, 0.1), Verdict.CONDITIONAL),
-        ((0.74, 0.65, 0.7), (0.1, 0.1), Verdict.FAILS),
+        ((0.74, 0.65, 0.7, 0.7), (0.01, 0.1), Verdict.HOLDS),
+        ((0.74, 0.65, 0.74, 0.7), (0.01, 0.1), Verdict.CONDITIONAL),
+        ((0.74, 0.65, 0.7, 0.74), (0.01, 0.1), Verdict.CONDITIONAL),
+        ((0.65, 0.65, 0.6, 0.6), (0.01, 0.1), Verdict.CONDITIONAL),
+        ((0.74, 0.65, 0.7, 0.7), (0.1, 0.1), Verdict.FAILS),
     ],
 )
-def test_a_smooth_threshold_must_beat_a_steady_one(
+def test_a_smooth_threshold_must_beat_a_steady_one_and_a_line(
     means: tuple[float, ...], spreads: tuple[float, ...], verdict: Verdict
 ) -> None:
-    names = ("sigmoid", "step", "averaged step")
+    names = ("sigmoid", "step", "averaged step", "linear unit")
     accuracy = {name: near(mean) for name, mean in zip(names, means, strict=True)}
     deviation = {
-        name: near(mean) for name, mean in zip(names, (*spreads, 0.001), strict=True)
+        name: near(mean) for name, mean in zip(names, (*spreads, 0, 0), strict=True)
     }
     found = rows("test accuracy", accuracy)
 
