@@ -17,6 +17,8 @@ from dlnotes.networks.losses import (
 def _large_logits(rng: np.random.Generator) -> dict[str, Any]:
     """Draw logits, of which some would overflow or underflow but for the first row.
 
+    In some rows one class lies 1800 above or below all others, so that no number but
+    the largest logit can be subtracted and a wrong class may have all the probability.
     In single precision they are small, for not every right formula keeps its digits.
     """
     instances, classes = whole(rng, 1, 6), whole(rng, 1, 5)
@@ -26,9 +28,10 @@ def _large_logits(rng: np.random.Generator) -> dict[str, Any]:
     if rng.random() < 1 / 6:
         return single({"logits": logits, "labels": labels})
     shift = rng.choice([0.0, 0.0, 900.0, -900.0], size=instances)
-    lead = rng.choice([0.0, 0.0, 40.0], size=instances)
+    lead = rng.choice([0.0, 0.0, 40.0, 1800.0, -1800.0], size=instances)
+    shift = np.where(np.abs(lead) > 40, -lead / 2, shift)
     shift[0] = lead[0] = 0.0
-    logits[:, 0] += lead
+    logits[np.arange(instances), rng.integers(classes, size=instances)] += lead
     return {"logits": logits + shift[:, None], "labels": labels}
 
 
@@ -68,6 +71,12 @@ CROSS_ENTROPY = Exercise(
             "from all logits of a row: choose it so that nothing overflows.",
             "tf.nn.softmax overflow due to exp(x), "
             "https://github.com/tensorflow/tensorflow/issues/10142",
+        ),
+        Mistake(
+            lambda logits, labels: _negative_log(softmax(logits), labels),
+            "That is the logarithm of a probability, and a probability as small as "
+            "exp(-800) is rounded to zero: the loss becomes infinite. Write the "
+            "logarithm as a difference, without the quotient.",
         ),
         Mistake(
             lambda logits, labels: _negative_log(softmax(logits) + 1e-9, labels),
