@@ -45,6 +45,13 @@ def _negative_log(p: Any, labels: Any) -> Any:
         return -np.log(p[np.arange(len(labels)), labels])
 
 
+def _below_the_least(logits: Any, labels: Any) -> Any:
+    above = logits - logits.min(axis=1, keepdims=True)
+    with np.errstate(all="ignore"):
+        sums = np.log(np.exp(above).sum(axis=1))
+    return sums - above[np.arange(len(labels)), labels]
+
+
 def _gradient(rule: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """Write a gradient by the probabilities and the targets."""
 
@@ -74,9 +81,15 @@ CROSS_ENTROPY = Exercise(
         ),
         Mistake(
             lambda logits, labels: _negative_log(softmax(logits), labels),
-            "That is the logarithm of a probability, and a probability as small as "
-            "exp(-800) is rounded to zero: the loss becomes infinite. Write the "
-            "logarithm as a difference, without the quotient.",
+            "The loss becomes infinite where another class is far ahead. You take the "
+            "logarithm of a probability, which is rounded to zero there, or you "
+            "subtract another number than the largest logit. Write the logarithm of "
+            "the softmax as a difference, without the quotient.",
+        ),
+        Mistake(
+            _below_the_least,
+            "You subtract the smallest logit of each row, and the exponential of the "
+            "largest still overflows. Subtract the largest.",
         ),
         Mistake(
             lambda logits, labels: _negative_log(softmax(logits) + 1e-9, labels),
