@@ -180,7 +180,7 @@ def _ratio(got: Any, right: Any) -> str:
         ratio = (got[right != 0] / right[right != 0]).flat[0]
         multiple = np.isfinite(ratio) and close(got, ratio * right)
     shown = f"{ratio:.4g}"
-    return shown if multiple and shown not in {"1", "0", "-0"} else ""
+    return shown if multiple and shown != "1" and abs(ratio) > 1e-6 else ""
 
 
 def _first(got: Any, right: Any, wrong: Any) -> str:
