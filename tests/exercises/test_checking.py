@@ -64,7 +64,7 @@ def in_place(x: Array) -> Array:
         (lambda _: None, "It returns nothing: is a return missing?"),
         (lambda x: {"y": 2 * x}, "Its result is a dict, not an array."),
         (lambda x: (2 * x, x), "Its result is a tuple of 2, not an array."),
-        (lambda x: (2 * x).tolist(), "Its result is a list of 2, not an array."),
+        (lambda x: [x[0].tolist(), [1]], "cannot be read as an array"),
         (lambda x: (2 * x).astype(str), "not numbers."),
         (lambda x: 2 * x + 1e-3j, "Its result at [0, 0] is"),
         (lambda x: 2 * x + 0j, "Its result is of complex numbers."),
@@ -95,6 +95,59 @@ def test_two_mistakes_at_once_need_settings_of_one_function() -> None:
 
     assert "Two things" not in both.message
     assert clash.message.startswith("Its result is 6 times")
+
+
+COUNTS = Exercise(
+    name="counts",
+    section="arithmetic",
+    task="Write `counts(n)`.",
+    solution=lambda n: [int(k) for k in n],
+    inputs=lambda rng: {"n": rng.integers(1, 4, size=2).tolist()},
+    mistakes=(Mistake(lambda n: [1, n[1] + 1], "You count one more."),),
+)
+
+
+def test_a_ratio_is_said_of_several_real_numbers_only() -> None:
+    assert "times" not in check(COUNTS, lambda n: [2 * k for k in n]).message
+    for factor in (1 + 1e-5, -1e-300, 0.0):
+        said = check(DOUBLE, lambda x, by=factor: 2 * x * by).message
+        assert "times" not in said, said
+
+
+def test_whole_numbers_that_agree_by_accident_are_no_mistake() -> None:
+    said = check(COUNTS, lambda n: [1 for k in n] if n[0] > 1 else [1, n[1] + 1])
+
+    assert "not all" not in said.message
+
+
+def test_nested_lists_stand_for_an_array() -> None:
+    assert check(DOUBLE, lambda x: (2 * x).tolist()).message == "Right."
+    assert "has shape (1, 2, 3)" in check(DOUBLE, lambda x: [(2 * x).tolist()]).message
+
+
+def test_an_answer_that_takes_anything_is_also_called_by_position() -> None:
+    def decorated(*args: Any, **kwargs: Any) -> Any:
+        return inner(*args, **kwargs)
+
+    def inner(z: Array, *, alpha: float) -> Array:
+        return np.where(z > 0, z, alpha * z)
+
+    leaky = "write-networks-rectifiers-leaky-relu"
+    assert check(DOUBLE, np.vectorize(lambda z: 2 * z)).right
+    assert check(DOUBLE, lambda *args: 2 * args[0]).right
+    assert check(leaky, decorated).right
+
+
+def test_a_mistake_in_single_precision_is_the_only_one() -> None:
+    def mean(logits: Array, labels: Array) -> Array:
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        return (p - np.eye(logits.shape[1])[labels]) / len(labels)
+
+    said = check("write-networks-losses-cross-entropy-gradient", mean).message
+
+    assert "is divided" in said
+    assert "not all" not in said
 
 
 def test_a_mistake_that_is_not_the_only_one_is_named() -> None:
@@ -360,6 +413,44 @@ def volume_up(
     return filters, h, w
 
 
+def shifted_by(shift: Callable[[Array, Array], Array]) -> Callable[..., Array]:
+    def loss(logits: Array, labels: Array) -> Array:
+        z = logits - shift(logits, labels)[:, None]
+        return np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]
+
+    return loss
+
+
+def log_of_softmax(logits: Array, labels: Array, least: float = 1e-30) -> Array:
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    return -np.log(p[np.arange(len(p)), labels] + least)
+
+
+def padded_by(number: float) -> Callable[..., Array]:
+    def pool(X: Array, kernel_size: int, *, stride: int, padding: int) -> Array:
+        margin = (padding, padding)
+        X = np.pad(X, [(0, 0), (0, 0), margin, margin], constant_values=number)
+        return windows(X, kernel_size, kernel_size, stride).max(axis=(-1, -2))
+
+    return pool
+
+
+def tails(z: Array) -> Array:
+    small = np.exp(-np.abs(z))
+    return np.where(z > 4, 1 - small, np.where(z < -4, small, 1 / (1 + np.exp(-z))))
+
+
+def widest(
+    volume: Any, filters: int, kernel_size: int, *, stride: int, padding: int
+) -> Any:
+    h, w = max(volume[1:]), volume[2]
+    return (
+        filters,
+        *((n - kernel_size + 2 * padding) // stride + 1 for n in (h, w)),
+    )
+
+
 def one_axis(z: Array) -> Array:
     return np.array([1 / (1 + math.exp(-min(max(x, -700), 700))) for x in z])
 
@@ -389,6 +480,23 @@ def one_axis(z: Array) -> Array:
         ("neurons-perceptron-rule-novikoff-bound", one_length, "all weights together"),
         ("cnn-arithmetic-output-volume", volume_up, "round down"),
         ("neurons-perceptron-layer", lambda m, X: m.b + X @ m.W > 0, ""),
+        ("neurons-perceptron-layer", lambda m, X: (m.b + X @ m.W > -1e-9) * 1, "is 1"),
+        ("networks-losses-cross-entropy", log_of_softmax, "instead of 1800"),
+        (
+            "networks-losses-cross-entropy",
+            shifted_by(lambda z, _: z.min(axis=1)),
+            "smallest logit",
+        ),
+        ("networks-losses-cross-entropy", shifted_by(lambda z, _: z[:, 0]), "."),
+        ("networks-losses-cross-entropy", shifted_by(lambda z, _: z.mean(axis=1)), ""),
+        (
+            "networks-losses-cross-entropy",
+            shifted_by(lambda z, y: z[np.arange(len(y)), y]),
+            "infinite",
+        ),
+        ("cnn-pooling-max-pool2d", padded_by(-1e10), "-1e+10"),
+        ("networks-activations-sigmoid", tails, ""),
+        ("cnn-arithmetic-output-volume", widest, "instead of"),
         ("neurons-perceptron-layer", lambda m, X: m.b + X @ m.W >= 0, "True and False"),
     ],
 )

@@ -1,6 +1,7 @@
 """What ``dlnotes check`` and ``dlnotes start`` print, and the status they end with."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,6 +79,7 @@ def test_an_answer_is_begun_with_the_right_signature(
 
     (file,) = tmp_path.iterdir()
     text, names = file.read_text("utf-8"), dict[str, object]()
+    assert re.search(r"\S\n\n\ndef ", text)
     exec(compile(text, file, "exec"), names)
     assert f"dlnotes check {name} {file.name}" in str(names["__doc__"])
     begun = names[named(name).solution.__name__]
@@ -103,8 +105,8 @@ def test_a_file_that_is_there_is_not_overwritten(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["check", "write-neurons-perceptron-updat", "x"], f"try {NAME}"),
-        (["start", "write-neurons-perceptron-updat"], f"try {NAME}"),
+        (["check", "write-neurons-perceptron-updat", "x"], f"try\n    {NAME}"),
+        (["start", "write-neurons-perceptron-updat"], f"try\n    {NAME}"),
         (["check", NAME, "x", "--seconds", "0"], "must be positive, got 0"),
         (["check", NAME, "x", "--seconds", "long"], "must be positive, got long"),
     ],

@@ -63,8 +63,16 @@ def test_every_file_of_exercises_belongs_to_a_section() -> None:
 def test_an_exercise_is_found_by_its_name_and_others_by_what_is_near() -> None:
     for each in every():
         assert named(each.name) is each
-    with pytest.raises(ValueError, match="no exercise write-cnn-pool; try write-cnn-"):
+    with pytest.raises(ValueError, match="no exercise write-cnn-pool; try\n    write-"):
         named("write-cnn-pool")
+
+
+def test_an_exercise_is_found_by_its_function_if_only_one_asks_for_it() -> None:
+    assert named("sigmoid").name == "write-networks-activations-sigmoid"
+    with pytest.raises(ValueError, match="ask for update; try\n    write-neurons-"):
+        named("update")
+    with pytest.raises(ValueError, match=r"no exercise 1\.1\.1; `dlnotes check` lists"):
+        named("1.1.1")
 
 
 def draw(rng: np.random.Generator) -> dict[str, object]:

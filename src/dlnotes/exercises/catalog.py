@@ -32,15 +32,25 @@ def named(name: str) -> Exercise:
     Parameters
     ----------
     name
-        Its name, as on its page.
+        Its name, as on its page, or that of the function it asks for.
 
     Raises
     ------
     ValueError
-        If there is no exercise of that name; the message has names like it.
+        If there is no exercise of that name, or several ask for that function; the
+        message has names to try.
     """
     known = {each.name: each for each in every()}
-    if name not in known:
-        near = get_close_matches(name, known, n=3, cutoff=0.3) or sorted(known)
-        raise ValueError(f"no exercise {name}; try {', '.join(near)}")
-    return known[name]
+    if name in known:
+        return known[name]
+    asked = [each for each in every() if each.solution.__name__ == name]
+    if len(asked) == 1:
+        return asked[0]
+    if asked:
+        said, near = f"several exercises ask for {name}", [each.name for each in asked]
+    else:
+        near = get_close_matches(name, known, n=3, cutoff=0.3)
+        said = f"no exercise {name}"
+    if not near:
+        raise ValueError(f"{said}; `dlnotes check` lists them all")
+    raise ValueError("\n    ".join([f"{said}; try", *near]))

@@ -12,8 +12,9 @@ from dlnotes.exercises.exercise import Answer, Case, Exercise, Feedback
 from dlnotes.exercises.results import is_single, parts
 from dlnotes.exercises.running import TRIALS, Outcome, alike, run, trials
 
-# The least share of the wrong results that a mistake must explain to be named.
-PARTLY = 0.25
+# The least share of the wrong results that a mistake must explain to be named: more
+# of whole numbers, which may be the same by accident.
+PARTLY, PARTLY_WHOLE = 0.25, 0.75
 IN_SINGLE = (
     "Right, but in single precision (float32), where the inputs are in double: only "
     "about seven digits agree."
@@ -60,13 +61,17 @@ def check(exercise: Exercise | str, answer: Answer, count: int = TRIALS) -> Feed
     That is the square.
     Seen for x = [7, 6].
     >>> check(double, lambda x: x).message
-    'Its result is 0.5 times what it should be.'
+    'Its result at [0] is 7 instead of 14; 2 of 2 numbers differ.'
     """
     if isinstance(exercise, str):
         exercise = named(exercise)
     cases, wanted = trials(exercise, count)
     given = [run(answer, c, w) for c, w in zip(cases, wanted, strict=True)]
-    wrong = [k for k in range(count) if not alike(given[k], wanted[k])]
+    wrong = [
+        k
+        for k in range(count)
+        if not alike(given[k], wanted[k], single=_single(cases[k]))
+    ]
     if not wrong:
         return Feedback(right=True, message=_remarks(cases, given, wanted))
     k = min(wrong, key=lambda k: (_single(cases[k]), _size(cases[k])))
@@ -118,12 +123,22 @@ def _recognized(
         both = _both(one.wrong, two.wrong)
         if both and all(_agrees(both, *trial) for trial in tried):
             return f"Two things. {one.message} {two.message}"
-    wrong = [trial for trial in tried if not alike(trial[1], trial[2])]
+    wrong = [
+        trial
+        for trial in tried
+        if not alike(trial[1], trial[2], single=_single(trial[0]))
+    ]
     shares = [
         sum(_agrees(mistake.wrong, *trial) for trial in wrong) / len(wrong)
         for mistake in exercise.mistakes
     ]
-    if not shares or max(shares) < PARTLY:
+    real = any(
+        np.asarray(value).dtype.kind not in "biu"
+        for outcome in wanted
+        for _, value in outcome.parts
+        if value is not None
+    )
+    if not shares or max(shares) < (PARTLY if real else PARTLY_WHOLE):
         return ""
     likely = exercise.mistakes[shares.index(max(shares))]
     return f"{likely.message} And that is not all."
@@ -131,7 +146,7 @@ def _recognized(
 
 def _agrees(mistake: Answer, case: Case, given: Outcome, wanted: Outcome) -> bool:
     """Tell whether an answer did what a mistake does."""
-    return alike(given, run(mistake, case, wanted))
+    return alike(given, run(mistake, case, wanted), single=_single(case))
 
 
 def _both(one: Answer, two: Answer) -> Answer | None:

@@ -24,7 +24,7 @@ def add(topics: Any) -> None:
         What `argparse` returns for the subcommands of a command.
     """
     check = topics.add_parser("check", help="say what is wrong with an answer")
-    named_here = "its name, as on its page; all are listed if none is named"
+    named_here = "its name or its function's; all are listed if none is named"
     check.add_argument("exercise", nargs="?", type=_exercise, help=named_here)
     file_help = "a Python file with the function; without one, the task is shown"
     check.add_argument("file", nargs="?", type=Path, help=file_help)
@@ -33,7 +33,7 @@ def add(topics: Any) -> None:
     check.add_argument("--seconds", type=_seconds, default=SECONDS, help=limit)
     check.set_defaults(act=_check)
     start = topics.add_parser("start", help="write a file to begin an answer with")
-    start.add_argument("exercise", type=_exercise, help="its name, as on its page")
+    start.add_argument("exercise", type=_exercise, help="its name or its function's")
     start.add_argument("file", nargs="?", type=Path, help="a file that is not there")
     start.set_defaults(act=_start)
 

@@ -84,27 +84,31 @@ def _axes(value: Any) -> int:
     return getattr(value, "ndim", 0)
 
 
-def equal(ours: Parts, theirs: Parts) -> bool:
+def equal(ours: Parts, theirs: Parts, *, single: bool = False) -> bool:
     """Tell whether two lists of parts are the same, rounding aside.
 
     Parameters
     ----------
     ours, theirs
         What `parts` or `fitted` return.
+    single
+        Whether they were computed from numbers in single precision.
     """
     known = dict(theirs)
     return dict(ours).keys() == known.keys() and all(
-        close(value, known[path]) for path, value in ours
+        close(value, known[path], single=single) for path, value in ours
     )
 
 
-def close(got: Any, right: Any) -> bool:
+def close(got: Any, right: Any, *, single: bool = False) -> bool:
     """Tell whether a part is the one wanted, rounding aside.
 
     Parameters
     ----------
     got, right
         Arrays or numbers, or None.
+    single
+        Whether they were computed from numbers in single precision.
     """
     if got is right or got is None or right is None:
         return got is right
@@ -114,20 +118,24 @@ def close(got: Any, right: Any) -> bool:
         ours, theirs = as_array(got), as_array(right)
     except MisfitError:
         return bool(np.all(np.asarray(got, object) == np.asarray(right, object)))
-    return ours.shape == theirs.shape and bool(near(ours, theirs).all())
+    return ours.shape == theirs.shape and bool(near(ours, theirs, single=single).all())
 
 
-def near(got: Any, right: Any) -> Any:
+def near(got: Any, right: Any, *, single: bool = False) -> Any:
     """Tell of each number whether it is the one wanted, rounding aside.
 
-    What rounding may change depends on the precision of both arrays.
+    What rounding may change depends on the precision of both arrays, and of what they
+    were computed from.
 
     Parameters
     ----------
     got, right
         Arrays of one shape.
+    single
+        Whether they were computed from numbers in single precision.
     """
-    rtol, atol = SINGLE if is_single(got) or is_single(right) else DOUBLE
+    single = single or is_single(got) or is_single(right)
+    rtol, atol = SINGLE if single else DOUBLE
     largest = np.abs(right[np.isfinite(right)]).max(initial=0)
     with np.errstate(all="ignore"):
         return np.isclose(got, right, rtol=rtol, atol=atol * largest, equal_nan=True)
@@ -218,7 +226,9 @@ def _matched(got: Any, wanted: Any, path: str) -> Iterator[tuple[str, Any, Any]]
 def _leaf(got: Any, wanted: Any, path: str) -> Any:
     """Return an array, if a result is of the kind that is wanted."""
     container = isinstance(got, tuple | list | Mapping) or is_dataclass(got)
-    listed = isinstance(wanted, list) and isinstance(got, tuple | list)
+    listed = (isinstance(wanted, list) and isinstance(got, tuple | list)) or (
+        isinstance(got, list) and getattr(wanted, "ndim", 0) > 0
+    )
     if got is None or (container and not listed):
         raise _misfit(got, wanted, path)
     try:

@@ -114,8 +114,18 @@ def call(function: Answer, given: Mapping[str, Any]) -> Any:
             signature(function).bind(*args, **kwargs)
         except (TypeError, ValueError):  # other names, or a function written in C
             continue
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            if not _open(function):
+                raise
     return function(*given.values())
+
+
+def _open(function: Answer) -> bool:
+    """Tell whether a function says that it takes anything, as a decorated one does."""
+    kinds = {each.kind for each in signature(function).parameters.values()}
+    return kinds == {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}
 
 
 def _ways(
@@ -130,17 +140,30 @@ def _ways(
     rest = [name for name in given if name not in named]
     kinds = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
     places = rest[: sum(each.kind in kinds for each in taken)]
-    by_name = {name: given[name] for name in given if name not in places}
-    return [([], dict(given)), ([given[name] for name in places], by_name)]
+    order = [*places, *(name for name in given if name not in places)]
+    counts = list(range(len(given) + 1)) if _open(function) else [0, len(places)]
+    return [
+        (
+            [given[name] for name in order[:count]],
+            {name: given[name] for name in order[count:]},
+        )
+        for count in counts
+    ]
 
 
-def alike(one: Outcome, other: Outcome) -> bool:
+def alike(one: Outcome, other: Outcome, *, single: bool = False) -> bool:
     """Tell whether two calls did the same, warnings aside.
 
     Parameters
     ----------
     one, other
         What `run` returned for the same inputs.
+    single
+        Whether the inputs are in single precision.
     """
     failed = type(one.error) is type(other.error) and one.misfit == other.misfit
-    return failed and one.changed == other.changed and equal(one.parts, other.parts)
+    return (
+        failed
+        and one.changed == other.changed
+        and equal(one.parts, other.parts, single=single)
+    )

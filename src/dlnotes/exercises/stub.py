@@ -54,4 +54,4 @@ def _imports(exercise: Exercise) -> str:
         for name in names
         if isclass(section.get(name)) or isfunction(section.get(name))
     ]
-    return "".join(["\n", *lines])
+    return "".join(["\n", *lines]) if lines else ""

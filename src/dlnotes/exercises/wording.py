@@ -167,12 +167,20 @@ def _how(got: Any, right: Any) -> str:
     if rounded[wrong].all():
         first = _first(got, right, wrong)
         return f"{first} About seven digits are right, as in single precision."
-    with np.errstate(all="ignore"):
-        ratio = got[right != 0] / right[right != 0]
-        multiple = ratio.size and close(got, ratio.flat[0] * right)
-    if multiple and np.isfinite(ratio.flat[0]):
-        return f"is {ratio.flat[0]:.4g} times what it should be."
+    if ratio := _ratio(got, right):
+        return f"is {ratio} times what it should be."
     return _first(got, right, wrong)
+
+
+def _ratio(got: Any, right: Any) -> str:
+    """Say by what one array of different real numbers is multiplied to give another."""
+    if right.dtype.kind != "f" or np.unique(right[right != 0]).size < 2:
+        return ""
+    with np.errstate(all="ignore"):
+        ratio = (got[right != 0] / right[right != 0]).flat[0]
+        multiple = np.isfinite(ratio) and close(got, ratio * right)
+    shown = f"{ratio:.4g}"
+    return shown if multiple and shown != "1" and abs(ratio) > 1e-6 else ""
 
 
 def _first(got: Any, right: Any, wrong: Any) -> str:

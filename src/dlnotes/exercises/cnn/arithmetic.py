@@ -17,9 +17,10 @@ from dlnotes.exercises.exercise import Answer, Exercise, Mistake
 def _layer(rng: np.random.Generator) -> dict[str, Any]:
     """Draw a layer and an image into which its filters fit."""
     line = _line(rng)
-    height = line["input_size"] + whole(rng, 0, 9)
+    least = line.pop("input_size")
+    height, width = rng.permutation([least, least + whole(rng, 0, 9)]).tolist()
     return {
-        "volume": (whole(rng, 1, 4), height, line.pop("input_size")),
+        "volume": (whole(rng, 1, 4), height, width),
         "filters": whole(rng, 1, 10),
         **line,
     }

@@ -12,13 +12,17 @@ from dlnotes.exercises.exercise import Answer, Exercise, Mistake
 
 
 def _windows(rng: np.random.Generator, *, padding: bool) -> dict[str, Any]:
-    """Draw images, most pixels negative, and windows with and without overlap."""
+    """Draw images, most pixels negative, and windows with and without overlap.
+
+    With padding some are so far below zero that no number is low enough for the frame.
+    """
     batch, channels, kernel_size = whole(rng, 1, 3), whole(rng, 1, 3), whole(rng, 1, 4)
     margin = whole(rng, 0, kernel_size // 2) if padding else 0
     least = max(1, kernel_size - 2 * margin)
     X = reals(rng, batch, channels, least + whole(rng, 0, 4), least + whole(rng, 0, 4))
+    far = rng.choice([1.0, 1.0, 1e30]) if padding else 1.0
     case = {
-        "X": X - np.abs(X).max() * (rng.random() < 0.5),
+        "X": far * (X - np.abs(X).max() * (rng.random() < 0.5)),
         "kernel_size": kernel_size,
         "stride": whole(rng, 1, 4),
     }
@@ -26,11 +30,16 @@ def _windows(rng: np.random.Generator, *, padding: bool) -> dict[str, Any]:
 
 
 def _with_ties(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw images of few values, and the gradient of the loss at the layer's output."""
+    """Draw images of few values, and the gradient of the loss at the layer's output.
+
+    In some draws the pixels differ a little from these values: they almost tie.
+    """
     case = _windows(rng, padding=False)
     X = case["X"]
     few = np.round(2 * X / (np.abs(X).max() or 1)) * np.abs(X).max()
-    case["X"] = few.astype(X.dtype)
+    least = 2.0**-20 if X.dtype == np.float32 else 2.0**-40
+    off = least * rng.integers(0, 3, X.shape) * (rng.random() < 0.3)
+    case["X"] = (few * (1 + off)).astype(X.dtype)
     upstream = reals(rng, *max_pool2d(**case).shape)
     return {**case, "upstream": upstream.astype(X.dtype)}
 
@@ -115,6 +124,12 @@ def _ties(seen: Any) -> Any:
     return (seen == seen.max(axis=0)).astype(float)
 
 
+def _nearly(seen: Any) -> Any:
+    """Take the first one that is close to the largest."""
+    first = np.argmax(np.isclose(seen, seen.max(axis=0), atol=0), axis=0)
+    return (np.arange(len(seen)).reshape(-1, 1, 1, 1, 1) == first).astype(float)
+
+
 def _last(seen: Any) -> Any:
     """Take the last one of the largest."""
     last = len(seen) - 1 - np.argmax(seen[::-1], axis=0)
@@ -168,6 +183,11 @@ POOL_BACKWARD = Exercise(
             _shared(_last),
             "Among equal maxima you take the last. It is the first, row by row, that "
             "counts.",
+        ),
+        Mistake(
+            _shared(_nearly),
+            "You count numbers that are close as equal. The maximum is the largest, by "
+            "however little; only equal pixels tie.",
         ),
         Mistake(
             _shared(lambda seen: np.full_like(seen, 1 / len(seen))),

@@ -14,6 +14,7 @@ from dlnotes.networks.activations import (
 )
 
 A, B = 1.7159, 2 / 3
+TAILS = -1000.0, -40.0, -15.0, -5.0, 5.0, 15.0, 40.0, 1000.0
 
 
 def _net_inputs(rng: np.random.Generator, *tails: float) -> dict[str, Any]:
@@ -29,6 +30,17 @@ def _overflowing_sigmoid(z: Any) -> Any:
         return np.exp(z) / (1 + np.exp(z))
 
 
+def _overflowing_slope(z: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return np.exp(-z) / (1 + np.exp(-z)) ** 2
+
+
+def _overflowing_tanh_slope(z: Any) -> Any:
+    with np.errstate(all="ignore"):
+        t = (np.exp(2 * B * z) - 1) / (np.exp(2 * B * z) + 1)
+    return A * B * (1 - t**2)
+
+
 def _inverse_slope(z: Any) -> Any:
     with np.errstate(all="ignore"):
         return B / (1 - (B * z) ** 2)
@@ -41,7 +53,9 @@ SIGMOID = Exercise(
     "size, -1000 and 1000 included. Return the logistic sigmoid of each, an array "
     "of the same shape with values from 0 to 1.",
     solution=sigmoid,
-    inputs=lambda rng: _net_inputs(rng, -1000.0, -20.0, 20.0, 1000.0),
+    inputs=lambda rng: _net_inputs(
+        rng, -1000.0, -20.0, -8.0, -5.0, 5.0, 8.0, 20.0, 1000.0
+    ),
     mistakes=(
         Mistake(
             _overflowing_sigmoid,
@@ -90,11 +104,17 @@ SIGMOID_DERIVATIVE = Exercise(
     name="write-networks-activations-sigmoid-derivative",
     section="networks.activations",
     task="Write `sigmoid_derivative(z)`: z is an array of NET INPUTS, not outputs, of "
-    "any shape. Return the derivative of the logistic sigmoid at each of them, an "
-    "array of the same shape.",
+    "any shape and any size, -1000 and 1000 included. Return the derivative of the "
+    "logistic sigmoid at each of them, an array of the same shape.",
     solution=sigmoid_derivative,
-    inputs=lambda rng: _net_inputs(rng, -40.0, -15.0, 15.0, 40.0),
+    inputs=lambda rng: _net_inputs(rng, *TAILS),
     mistakes=(
+        Mistake(
+            _overflowing_slope,
+            "For large negative z, exp(-z) is infinite, and infinity divided by "
+            "infinity is not a number. The slope is even: use -|z|, or the output of "
+            "a sigmoid that does not overflow.",
+        ),
         Mistake(
             lambda z: z * (1 - z),
             "You use z where the OUTPUT belongs: the slope is h (1 - h) with h = "
@@ -130,11 +150,18 @@ SCALED_TANH = Exercise(
     name="write-networks-activations-scaled-tanh",
     section="networks.activations",
     task="Write `scaled_tanh_derivative(z)`: z is an array, of any shape, of the net "
-    "inputs of LeCun's activation a tanh(b z) with a = 1.7159 and b = 2/3. Return its "
-    "derivative with respect to z, an array of the same shape.",
+    "inputs of LeCun's activation a tanh(b z) with a = 1.7159 and b = 2/3; they have "
+    "any size, -1000 and 1000 included. Return its derivative with respect to z, an "
+    "array of the same shape.",
     solution=scaled_tanh_derivative,
-    inputs=lambda rng: _net_inputs(rng, -40.0, -15.0, 15.0, 40.0),
+    inputs=lambda rng: _net_inputs(rng, *TAILS),
     mistakes=(
+        Mistake(
+            _overflowing_tanh_slope,
+            "Your hyperbolic tangent overflows: for large z the exponential is "
+            "infinite, and infinity divided by infinity is not a number. NumPy's does "
+            "not.",
+        ),
         Mistake(
             _inverse_slope,
             "You read `atanh` as the inverse function, as it is set in the notes. "

@@ -17,6 +17,8 @@ from dlnotes.networks.losses import (
 def _large_logits(rng: np.random.Generator) -> dict[str, Any]:
     """Draw logits, of which some would overflow or underflow but for the first row.
 
+    In some rows one class lies 1800 above or below all others, so that no number but
+    the largest logit can be subtracted and a wrong class may have all the probability.
     In single precision they are small, for not every right formula keeps its digits.
     """
     instances, classes = whole(rng, 1, 6), whole(rng, 1, 5)
@@ -26,9 +28,10 @@ def _large_logits(rng: np.random.Generator) -> dict[str, Any]:
     if rng.random() < 1 / 6:
         return single({"logits": logits, "labels": labels})
     shift = rng.choice([0.0, 0.0, 900.0, -900.0], size=instances)
-    lead = rng.choice([0.0, 0.0, 40.0], size=instances)
+    lead = rng.choice([0.0, 0.0, 40.0, 1800.0, -1800.0], size=instances)
+    shift = np.where(np.abs(lead) > 40, -lead / 2, shift)
     shift[0] = lead[0] = 0.0
-    logits[:, 0] += lead
+    logits[np.arange(instances), rng.integers(classes, size=instances)] += lead
     return {"logits": logits + shift[:, None], "labels": labels}
 
 
@@ -40,6 +43,13 @@ def _overflowing_softmax(logits: Any) -> Any:
 def _negative_log(p: Any, labels: Any) -> Any:
     with np.errstate(all="ignore"):
         return -np.log(p[np.arange(len(labels)), labels])
+
+
+def _below_the_least(logits: Any, labels: Any) -> Any:
+    above = logits - logits.min(axis=1, keepdims=True)
+    with np.errstate(all="ignore"):
+        sums = np.log(np.exp(above).sum(axis=1))
+    return sums - above[np.arange(len(labels)), labels]
 
 
 def _gradient(rule: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -68,6 +78,18 @@ CROSS_ENTROPY = Exercise(
             "from all logits of a row: choose it so that nothing overflows.",
             "tf.nn.softmax overflow due to exp(x), "
             "https://github.com/tensorflow/tensorflow/issues/10142",
+        ),
+        Mistake(
+            lambda logits, labels: _negative_log(softmax(logits), labels),
+            "The loss becomes infinite where another class is far ahead. You take the "
+            "logarithm of a probability, which is rounded to zero there, or you "
+            "subtract another number than the largest logit. Write the logarithm of "
+            "the softmax as a difference, without the quotient.",
+        ),
+        Mistake(
+            _below_the_least,
+            "You subtract the smallest logit of each row, and the exponential of the "
+            "largest still overflows. Subtract the largest.",
         ),
         Mistake(
             lambda logits, labels: _negative_log(softmax(logits) + 1e-9, labels),

@@ -17,12 +17,13 @@ from dlnotes.neurons.perceptron import (
 def _whole_numbers(rng: np.random.Generator) -> dict[str, Any]:
     """Draw small whole numbers that put the first instance on some boundaries.
 
-    All are multiplied by a power of two, so that no sum is rounded.
+    All are multiplied by a power of two, so that no sum is rounded; some powers are so
+    small that every sum is next to zero.
     """
     batch, inputs, units = whole(rng, 1, 5), whole(rng, 1, 4), whole(rng, 1, 3)
     X, W = rng.integers(-2, 3, (batch, inputs)), rng.integers(-2, 3, (inputs, units))
     b = np.where(rng.random(units) < 0.5, -(X @ W)[0], rng.integers(-3, 4, units))
-    x_scale, w_scale = rng.choice([1.0, 1.0, 16.0, 2.0**-12], size=2)
+    x_scale, w_scale = rng.choice([1.0, 1.0, 16.0, 2.0**-50], size=2)
     model = Perceptron(W=w_scale * W, b=x_scale * w_scale * b)
     return either(rng, {"model": model, "X": x_scale * X})
 

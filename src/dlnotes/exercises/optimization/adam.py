@@ -13,8 +13,9 @@ Step = Callable[[Any, Any, int, float, float, float], Any]
 
 
 def _running(rng: np.random.Generator, *, amsgrad: bool = False) -> dict[str, Any]:
-    """Draw a run that is about to begin or has made a few steps."""
+    """Draw a run that is about to begin or has made a few steps, or a thousand."""
     size, t = shape(rng), whole(rng, 0, 5)
+    t = 1000 if rng.random() < 0.1 else t
     theta, gradient = reals(rng, *size), reals(rng, *size)
     scale = np.abs(gradient).max() * (t > 0)
     v = scale**2 * np.where(rng.random(size) < 0.1, 0.0, rng.uniform(0.1, 2, size))
