@@ -75,7 +75,7 @@ def _leaky_relu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
     _check(z, alpha)
     a = leaky_relu(z, alpha=alpha).pow(1)  # the same, but its slopes have a derivative
     if inplace and alpha < 0:
-        _refuse_backward(a, lambda g: aten.leaky_relu_backward(g, g, alpha, True))
+        _refuse_backward(a, lambda g: aten.leaky_relu_backward(g, g, alpha, True))  # noqa: FBT003
     return z.copy_(a) if inplace else a
 
 
@@ -85,7 +85,7 @@ def _elu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
     _check(z, alpha)
     a = elu(z, alpha=alpha)
     if inplace and alpha < 0:
-        _refuse_backward(a, lambda g: aten.elu_backward(g, alpha, 1.0, 1.0, True, g))
+        _refuse_backward(a, lambda g: aten.elu_backward(g, alpha, 1.0, 1.0, True, g))  # noqa: FBT003
     return z.copy_(a) if inplace else a
 
 
