@@ -10,6 +10,7 @@ import torch
 from tests.other_device import OTHER, OtherDevice
 from torch.utils import _pytree as pytree
 
+collect_ignore = ["site"]  # programs, which drive a browser
 ENGINES = ["numpy", "torch", "compiled", "other_device"]
 ENGINES += ["jax"] if importlib.util.find_spec("jax") else []
 

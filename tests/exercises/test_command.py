@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -155,12 +156,14 @@ def test_an_interrupt_ends_the_command_quietly(tmp_path: Path) -> None:
     loop = f"open({str(begun)!r}, 'w')\nwhile True: pass"
     file.write_text(loop, "utf-8")
     command = [sys.executable, "-m", "dlnotes", "check", NAME, str(file)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-
-    while not begun.exists():
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=heard
+    ) as process:
+        while not begun.exists():
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert "Traceback" not in said
