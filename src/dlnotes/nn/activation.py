@@ -104,7 +104,7 @@ def _tanh(z: Tensor) -> Tensor:
 def _refuse_backward(a: Tensor, backward: Callable[[Tensor], Tensor]) -> None:
     """Let PyTorch refuse, in its words, what it cannot tell from the output alone."""
     if a.requires_grad and not torch.compiler.is_compiling():
-        a.register_hook(backward)
+        a.register_hook(backward)  # type: ignore[no-untyped-call]
 
 
 def _check(z: Tensor, setting: float) -> None:

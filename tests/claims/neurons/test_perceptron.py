@@ -1,5 +1,7 @@
 """What trains a unit for each seed at once does what the section's rule does."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -93,11 +95,11 @@ def test_the_averaged_step_answers_by_the_mean_after_every_instance() -> None:
 
     scores = late_accuracies(averaged_rule, sets, SEEDS)
 
-    def remember(W: object, x: object, y: object) -> object:
+    def remember(W: Any, x: Any, y: Any) -> Any:
         path.append(rule(W, x, y))
         return path[-1]
 
-    path: list[object] = []
+    path: list[Any] = []
     [*epochs(remember, np.zeros((2, 3)), X, Y, count=50, seeds=SEEDS)]
     assert len(path) == 50 * 200
     last = accuracies(np.mean(path, axis=0), X_test, Y_test)
