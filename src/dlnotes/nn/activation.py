@@ -3,16 +3,13 @@
 What `torch.fx` does not look into is a function of the module, beside its class.
 """
 
-from collections.abc import Callable
-from math import isfinite
-
 import torch
 from torch import Tensor
 
 from dlnotes.networks.activations import sigmoid, tanh
 from dlnotes.networks.rectifiers import elu, leaky_relu, relu
 from dlnotes.nn.errors import with_pytorch_errors
-from dlnotes.nn.precision import widen, without_autocast
+from dlnotes.nn.precision import without_autocast
 
 
 class ReLU(torch.nn.ReLU):
@@ -60,9 +57,6 @@ class Tanh(torch.nn.Tanh):
         return _tanh(input)
 
 
-aten = torch.ops.aten
-
-
 @torch.fx.wrap
 @without_autocast
 def _relu(z: Tensor, *, inplace: bool) -> Tensor:
@@ -72,20 +66,14 @@ def _relu(z: Tensor, *, inplace: bool) -> Tensor:
 @torch.fx.wrap
 @without_autocast
 def _leaky_relu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
-    _check(z, alpha)
-    a = leaky_relu(z, alpha=alpha).pow(1)  # the same, but its slopes have a derivative
-    if inplace and alpha < 0:
-        _refuse_backward(a, lambda g: aten.leaky_relu_backward(g, g, alpha, True))  # noqa: FBT003
+    a = leaky_relu(z, alpha=alpha)
     return z.copy_(a) if inplace else a
 
 
 @torch.fx.wrap
 @without_autocast
 def _elu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
-    _check(z, alpha)
     a = elu(z, alpha=alpha)
-    if inplace and alpha < 0:
-        _refuse_backward(a, lambda g: aten.elu_backward(g, alpha, 1.0, 1.0, True, g))  # noqa: FBT003
     return z.copy_(a) if inplace else a
 
 
@@ -99,18 +87,6 @@ def _sigmoid(z: Tensor) -> Tensor:
 @without_autocast
 def _tanh(z: Tensor) -> Tensor:
     return tanh(_as_float(z))
-
-
-def _refuse_backward(a: Tensor, backward: Callable[[Tensor], Tensor]) -> None:
-    """Let PyTorch refuse, in its words, what it cannot tell from the output alone."""
-    if a.requires_grad and not torch.compiler.is_compiling():
-        a.register_hook(backward)  # type: ignore[no-untyped-call]
-
-
-def _check(z: Tensor, setting: float) -> None:
-    """Refuse a setting that is too large for PyTorch's precision."""
-    if isfinite(setting) and abs(setting) > torch.finfo(widen(z).dtype).max:
-        raise ValueError(f"{setting} is too large for {z.dtype}")
 
 
 def _as_float(z: Tensor) -> Tensor:

@@ -52,8 +52,6 @@ def _pool(
 ) -> tuple[Tensor, Tensor]:
     """Return the largest pixels, and where they are, counted row by row."""
     X = images if images.ndim == 4 else images[None]
-    if X.ndim == 4 and not X.shape[1]:
-        raise ValueError("images must have at least one channel")
     width = X.shape[-1]
     if ceil_mode:
         down, across = (
@@ -67,15 +65,8 @@ def _pool(
         X = pad(X, (0, across, 0, down), value=_lowest(X))
     winners = max_pool2d_winners(X.detach(), kernel_size, **settings)
     rows, columns = _places(winners, kernel_size, **settings)
-    # A dilated window may step over all pixels; its place is the first after the edges.
-    empty = (rows < 0) | (columns < 0)
-    empty |= (rows >= X.shape[-2]) | (columns >= X.shape[-1])
-    down, across = settings["dilation"]
-    rows = torch.where(rows < 0, rows % down, rows)
-    columns = torch.where(columns < 0, columns % across, columns)
-    at = (rows * X.shape[-1] + columns).masked_fill(empty, 0).flatten(-2)
-    Y = X.flatten(-2).gather(-1, at).reshape(winners.shape)
-    Y = match_memory_format(Y.masked_fill(empty, _lowest(X)), X)
+    at = (rows * X.shape[-1] + columns).flatten(-2)
+    Y = match_memory_format(X.flatten(-2).gather(-1, at).reshape(winners.shape), X)
     places = match_memory_format(rows * width + columns, X)
     return (Y, places) if images.ndim == 4 else (Y[0], places[0])
 
