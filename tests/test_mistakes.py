@@ -96,7 +96,7 @@ def test_the_tests_of_a_section_notice_each_mistake_and_accept_each_solution(
 def test_a_stale_hint_hides_nothing(tmp_path: Path) -> None:
     section = SECTIONS[0]
     names = [each.name for each in plantings(section)]
-    wrong = tests_of(section).name + "::test_that_is_not_there"
+    wrong = section_tests(section).name + "::test_that_is_not_there"
 
     found = planted(section, dict.fromkeys(names, wrong), tmp_path)
 
@@ -179,7 +179,7 @@ class Nursery:
                 os.dup2(stream.fileno(), 1)
                 os.dup2(stream.fileno(), 2)
                 sys.stdout = sys.stderr = stream
-                arguments = [*OPTIONS, str(tests_of(section))]
+                arguments = [*OPTIONS, str(section_tests(section))]
                 code = int(pytest.main(arguments, plugins=[self]))
             if self.done:
                 self.outcomes.write_text(json.dumps(self.done), encoding="utf-8")
@@ -232,7 +232,7 @@ class Nursery:
             self.caught.write_text(report.nodeid, encoding="utf-8")
 
 
-def tests_of(section: str) -> Path:
+def section_tests(section: str) -> Path:
     """Return the test module of a section."""
     chapter, module = section.split(".")
     return Path(__file__).parent / chapter / f"test_{module}.py"

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -264,6 +265,26 @@ def test_the_gradient_of_each_instance_is_found_by_itself(
             torch.compiler.reset()
             each = torch.compile(each, backend="eager", fullgraph=True)
         results.append(each(state, *sample))
+
+    torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each != "loss, smooth"])
+def test_it_is_mapped_over_batches_and_over_an_ensemble(case: str) -> None:
+    X, *others = (torch.stack([each, each]) for each in given(case))
+    results = []
+
+    for module in both(case):
+        copies = [module, deepcopy(module)]
+        state: Any = torch.func.stack_module_state(copies)
+
+        def call(state: Any, *sample: Tensor, module: Any = module) -> Tensor:
+            return functional_call(module, state, sample)
+
+        mapped = torch.func.vmap(module)(X, *others)
+        if state[0]:  # parameters
+            mapped = [mapped, torch.func.vmap(call)(state, X, *others)]
+        results.append(mapped)
 
     torch.testing.assert_close(*results)
 
