@@ -13,6 +13,7 @@ import pytest
 
 from dlnotes.command import main
 from dlnotes.exercises import check, every, named
+from dlnotes.exercises.catalog import numbers
 
 NAME = "write-neurons-perceptron-rule-update"
 
@@ -51,12 +52,25 @@ def test_every_exercise_is_listed_in_its_section(
     assert main(arguments) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert [line.strip() for line in lines if "    write-" in line] == [
-        each.name for each in every()
+    assert [line.strip() for line in lines if " write-" in line] == [
+        f"{number} {each.name}" for number, each in numbers().items()
     ]
     assert lines[0] == "neurons.perceptron"
     assert lines[2].strip().startswith("Write `predict(model, X)`: ")
     assert max(map(len, lines)) <= 88
+
+
+def test_an_exercise_is_begun_and_checked_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["start", "1.2.1"]) == 0
+    (file,) = tmp_path.iterdir()
+    file.write_text("from dlnotes.neurons.perceptron_rule import update", "utf-8")
+    assert main(["check", "1.2.1", str(file)]) == 0
+
+    assert f"dlnotes check {NAME} {file.name}\nRight.\n" in capsys.readouterr().out
 
 
 def test_an_exercise_without_a_file_shows_the_task(

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import dlnotes.exercises
+import inventory
 from dlnotes.contents import CONTENTS
 from dlnotes.exercises import Exercise, Mistake, defects, every, named
+from dlnotes.exercises.catalog import numbers
 
 FOLDER = Path(dlnotes.exercises.__file__).parent
 
@@ -71,8 +73,27 @@ def test_an_exercise_is_found_by_its_function_if_only_one_asks_for_it() -> None:
     assert named("sigmoid").name == "write-networks-activations-sigmoid"
     with pytest.raises(ValueError, match="ask for update; try\n    write-neurons-"):
         named("update")
-    with pytest.raises(ValueError, match=r"no exercise 1\.1\.1; `dlnotes check` lists"):
-        named("1.1.1")
+    with pytest.raises(ValueError, match="no exercise Newton; `dlnotes check` lists"):
+        named("Newton")
+
+
+def test_an_exercise_has_the_number_that_its_page_prints() -> None:
+    printed = inventory.exercise_numbers()
+
+    assert {number: each.name for number, each in numbers().items()} == {
+        number: name for name, number in printed.items()
+    }
+    for name, number in printed.items():
+        assert named(number).name == name
+
+
+def test_a_number_that_is_not_in_code_names_those_that_are() -> None:
+    with pytest.raises(ValueError, match=r"1\.1\.3 is no exercise .*1\.1\.1, 1\.1\.2$"):
+        named("1.1.3")
+    with pytest.raises(
+        ValueError, match=r"no exercise 99\.1\.1; `dlnotes check` lists"
+    ):
+        named("99.1.1")
 
 
 def draw(rng: np.random.Generator) -> dict[str, object]:

@@ -1,9 +1,11 @@
 """The exercises of all sections, found along the contents of the book."""
 
+import re
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
+from itertools import groupby
 
 from dlnotes.contents import CONTENTS
 from dlnotes.exercises.exercise import Exercise
@@ -26,13 +28,32 @@ def every() -> list[Exercise]:
     return list(_found())
 
 
+@cache
+def numbers() -> dict[str, Exercise]:
+    """Return the exercises of all sections by number, as the book prints it.
+
+    The number is that of the chapter, of the section in it, and of the exercise in the
+    section: a page sets those in code first, in the order of their module.
+    """
+    sections = {
+        f"{chapter}.{section}": f"{k}.{n}"
+        for k, (chapter, names) in enumerate(CONTENTS.items(), 1)
+        for n, section in enumerate(names, 1)
+    }
+    return {
+        f"{sections[section]}.{k}": each
+        for section, exercises in groupby(every(), lambda each: each.section)
+        for k, each in enumerate(exercises, 1)
+    }
+
+
 def named(name: str) -> Exercise:
     """Return the exercise of a name.
 
     Parameters
     ----------
     name
-        Its name, as on its page, or that of the function it asks for.
+        Its name or its number, as on its page, or the name of the function it asks for.
 
     Raises
     ------
@@ -41,8 +62,10 @@ def named(name: str) -> Exercise:
         message has names to try.
     """
     known = {each.name: each for each in every()}
-    if name in known:
-        return known[name]
+    if found := known.get(name) or numbers().get(name):
+        return found
+    if re.fullmatch(r"[\d.]+", name):
+        raise ValueError(_unnumbered(name))
     asked = [each for each in every() if each.solution.__name__ == name]
     if len(asked) == 1:
         return asked[0]
@@ -54,3 +77,15 @@ def named(name: str) -> Exercise:
     if not near:
         raise ValueError(f"{said}; `dlnotes check` lists them all")
     raise ValueError("\n    ".join([f"{said}; try", *near]))
+
+
+def _unnumbered(number: str) -> str:
+    """Say why no exercise to check has a number, and which of its section have one."""
+    section = number.rpartition(".")[0]
+    there = [each for each in numbers() if each.rpartition(".")[0] == section]
+    if not there:
+        return f"no exercise {number}; `dlnotes check` lists them all"
+    return (
+        f"{number} is no exercise in code; those on paper or data have their solutions "
+        f"on the page. In code are {', '.join(there)}"
+    )

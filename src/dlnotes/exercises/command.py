@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlnotes.exercises.answer_file import NO_ANSWER, SECONDS, NoAnswerError, check_file
-from dlnotes.exercises.catalog import every, named
+from dlnotes.exercises.catalog import every, named, numbers
 from dlnotes.exercises.exercise import Exercise
 from dlnotes.exercises.stub import WIDTH, file_name, stub
 
@@ -24,7 +24,7 @@ def add(topics: Any) -> None:
         What `argparse` returns for the subcommands of a command.
     """
     check = topics.add_parser("check", help="say what is wrong with an answer")
-    named_here = "its name or its function's; all are listed if none is named"
+    named_here = "its number, its name or its function's; without one, all are listed"
     check.add_argument("exercise", nargs="?", type=_exercise, help=named_here)
     file_help = "a Python file with the function; without one, the task is shown"
     check.add_argument("file", nargs="?", type=Path, help=file_help)
@@ -33,7 +33,7 @@ def add(topics: Any) -> None:
     check.add_argument("--seconds", type=_seconds, default=SECONDS, help=limit)
     check.set_defaults(act=_check)
     start = topics.add_parser("start", help="write a file to begin an answer with")
-    start.add_argument("exercise", type=_exercise, help="its name or its function's")
+    start.add_argument("exercise", type=_exercise, help=named_here.partition(";")[0])
     start.add_argument("file", nargs="?", type=Path, help="a file that is not there")
     start.set_defaults(act=_start)
 
@@ -62,11 +62,11 @@ def _check(chosen: argparse.Namespace) -> int:
 
 def _list() -> int:
     """Name every exercise, and what it asks for."""
-    for section, exercises in groupby(every(), lambda each: each.section):
+    for section, exercises in groupby(numbers().items(), lambda row: row[1].section):
         print(section)
-        for each in exercises:
+        for number, each in exercises:
             start = textwrap.shorten(each.task, WIDTH - 8, placeholder=" ...")
-            print(f"    {each.name}\n        {start}")
+            print(f"    {number} {each.name}\n        {start}")
     return 0
 
 

@@ -99,4 +99,4 @@ STEP = Exercise(
     ),
 )
 
-EXERCISES = (PENALTY, STEP)
+EXERCISES = (STEP, PENALTY)
