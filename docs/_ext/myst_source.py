@@ -21,7 +21,7 @@ class Block(NamedTuple):
     content: str
 
     def option(self, name: str) -> str:
-        """Return what an option says; '' where it is not given."""
+        """Return what an option of the form ``:name: text`` says; '' if none does."""
         found = re.search(rf"^:{name}: *(.*)$", self.options, re.MULTILINE)
         return found[1] if found else ""
 
