@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,20 @@ import torch
 from tests.other_device import OTHER, OtherDevice
 from torch.utils import _pytree as pytree
 
+from dlnotes.contents import CONTENTS
+
 collect_ignore = ["site"]  # programs, which drive a browser
+SECTIONS = [Path(__file__).parent / chapter for chapter in CONTENTS]
 ENGINES = ["numpy", "torch", "compiled", "other_device"]
 ENGINES += ["jax"] if importlib.util.find_spec("jax") else []
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are not asked for are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of sections, so that nobody need list the chapters."""
+    for item in items:
+        if item.path.parent in SECTIONS:
+            item.add_marker("sections")
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""Every mistake that an exercise knows, planted in its section, breaks the tests.
+"""Every mistake that an exercise knows, put in its section, breaks the tests.
 
-``pytest -m mistakes`` plants them.  The tests of a section are collected once, in a
-forked process.  It forks another for each mistake, where the mistake stands in place of
-the section's function, and for each solution, with which the tests must stay green.
+``pytest -m mistakes`` does so.  A mutant is a section with something else in the place
+of a solution; with the solution itself it is a control, and the tests must stay green.
+The tests of a section are collected once, in a forked process, which forks another for
+each mutant.
 
 The test that caught a mistake the last time is tried first.  That is only a hint: if it
 passes, the others follow.
@@ -15,7 +16,7 @@ import signal
 import sys
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from functools import wraps
 from importlib import import_module
 from inspect import signature
@@ -29,7 +30,7 @@ import torch
 from hypothesis import Phase, settings
 
 from dlnotes.exercises import every
-from dlnotes.exercises.results import equal, parts
+from dlnotes.exercises.results import equal, mapped, parts
 from dlnotes.exercises.running import call as call_by_name
 
 pytestmark = [
@@ -47,11 +48,11 @@ OPTIONS = [
 # That an example fails is enough: a smaller one need not be looked for.
 settings.register_profile("notice", phases=[Phase.explicit, Phase.generate])
 SECTIONS = list(dict.fromkeys(exercise.section for exercise in every()))
-PLANTED: dict[Callable[..., Any], Callable[..., Any]] = {}  # in place of a solution
+REPLACED: dict[Callable[..., Any], Callable[..., Any]] = {}  # by solution
 
 
 @dataclass(frozen=True)
-class Planting:
+class Mutant:
     """What is to stand in place of a solution, and what the tests say of it."""
 
     name: str
@@ -81,7 +82,7 @@ def test_the_tests_of_a_section_notice_each_mistake_and_accept_each_solution(
     cache, key = getattr(request.config, "cache", None), f"mistakes/{section}"
     hints = cache.get(key, {}) if cache else {}
 
-    found = planted(section, hints, tmp_path)
+    found = run_mutants(section, hints, tmp_path)
 
     if cache:
         cache.set(key, {each.name: each.caught_by for each in found if each.caught_by})
@@ -89,16 +90,16 @@ def test_the_tests_of_a_section_notice_each_mistake_and_accept_each_solution(
         with subtests.test(each.name):
             assert each.code == each.expected, (
                 f"the tests of {section} end with {each.code} where {each.name} "
-                f"is planted, not with {each.expected!r}\n{each.log}"
+                f"is in place, not with {each.expected!r}\n{each.log}"
             )
 
 
 def test_a_stale_hint_hides_nothing(tmp_path: Path) -> None:
     section = SECTIONS[0]
-    names = [each.name for each in plantings(section)]
+    names = [each.name for each in mutants(section)]
     wrong = section_tests(section).name + "::test_that_is_not_there"
 
-    found = planted(section, dict.fromkeys(names, wrong), tmp_path)
+    found = run_mutants(section, dict.fromkeys(names, wrong), tmp_path)
 
     assert [each.code for each in found] == [each.expected for each in found]
 
@@ -107,31 +108,31 @@ def test_what_no_test_can_notice_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     section = SECTIONS[0]
-    solution = plantings(section)[0].solution
-    unnoticed = Planting("the same", solution, solution, pytest.ExitCode.TESTS_FAILED)
-    monkeypatch.setattr(sys.modules[__name__], "plantings", lambda _: [unnoticed])
+    solution = mutants(section)[0].solution
+    unnoticed = Mutant("the same", solution, solution, pytest.ExitCode.TESTS_FAILED)
+    monkeypatch.setattr(sys.modules[__name__], "mutants", lambda _: [unnoticed])
 
-    (found,) = planted(section, {}, tmp_path)
+    (found,) = run_mutants(section, {}, tmp_path)
 
     assert found.code == pytest.ExitCode.OK
     assert "passed" in found.log
 
 
-def plantings(section: str) -> list[Planting]:
+def mutants(section: str) -> list[Mutant]:
     """List the mistakes and the solutions of a section's exercises."""
     found = []
     for exercise in every():
         if exercise.section == section:
-            plant = Planting(
+            control = Mutant(
                 f"{exercise.name}: its solution",
                 exercise.solution,
                 exercise.solution,
                 pytest.ExitCode.OK,
             )
-            found.append(plant)
+            found.append(control)
             found += [
                 replace(
-                    plant,
+                    control,
                     name=f"{exercise.name}: {mistake.message.partition('.')[0]}",
                     answer=mistake.wrong,
                     expected=pytest.ExitCode.TESTS_FAILED,
@@ -141,31 +142,31 @@ def plantings(section: str) -> list[Planting]:
     return found
 
 
-def planted(section: str, hints: dict[str, str], folder: Path) -> list[Planting]:
+def run_mutants(section: str, hints: dict[str, str], folder: Path) -> list[Mutant]:
     """Run a section's tests with each answer in place of its function."""
-    nursery = Nursery(plantings(section), hints, folder)
+    runner = MutantRunner(mutants(section), hints, folder)
     if (child := os.fork()) == 0:
-        nursery.run(section)
+        runner.run(section)
     os.waitpid(child, 0)
-    if not nursery.outcomes.exists():
-        pytest.fail(nursery.log.read_text(encoding="utf-8"))
-    outcomes = json.loads(nursery.outcomes.read_text(encoding="utf-8"))
+    if not runner.outcomes.exists():
+        pytest.fail(runner.log.read_text(encoding="utf-8"))
+    outcomes = json.loads(runner.outcomes.read_text(encoding="utf-8"))
     return [
         replace(each, **outcome)
-        for each, outcome in zip(nursery.plantings, outcomes, strict=True)
+        for each, outcome in zip(runner.mutants, outcomes, strict=True)
     ]
 
 
-class Nursery:
-    """A plugin for pytest that runs what was collected once for each planting."""
+class MutantRunner:
+    """A plugin for pytest that runs what was collected once for each mutant."""
 
     def __init__(
-        self, plantings: list[Planting], hints: dict[str, str], folder: Path
+        self, mutants: list[Mutant], hints: dict[str, str], folder: Path
     ) -> None:
-        self.plantings, self.hints = plantings, hints
+        self.mutants, self.hints = mutants, hints
         self.log, self.caught = folder / "log", folder / "caught"
         self.outcomes = folder / "outcomes.json"
-        self.done: list[dict[str, Any]] | None = []  # None in the process of a planting
+        self.done: list[dict[str, Any]] | None = []  # None in the process of a mutant
 
     def run(self, section: str) -> NoReturn:
         """Collect a section's tests, and end the process with pytest's exit code."""
@@ -174,7 +175,7 @@ class Nursery:
             torch.set_num_threads(1)  # a forked process has none of the others
             for module in [each for each in sys.modules if each.startswith("tests.")]:
                 del sys.modules[module]
-            open_to_planting(section, [each.solution for each in self.plantings])
+            open_to_mutants(section, [each.solution for each in self.mutants])
             with self.log.open("w", encoding="utf-8") as stream:
                 os.dup2(stream.fileno(), 1)
                 os.dup2(stream.fileno(), 2)
@@ -188,42 +189,42 @@ class Nursery:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        """Fork for each planting; there pytest goes on to run the tests."""
+        """Fork for each mutant; there pytest goes on to run the tests."""
         gc.collect()
         gc.freeze()  # or each process would look through all of PyTorch, twice
-        for each in self.plantings:
+        for each in self.mutants:
             self.caught.unlink(missing_ok=True)
             sys.stdout.flush()
             start = self.log.stat().st_size
             if (child := os.fork()) == 0:
                 signal.alarm(SECONDS)
                 self.order(session.items, each)
-                PLANTED[each.solution] = stand_in(each.solution, each.answer)
+                REPLACED[each.solution] = stand_in(each.solution, each.answer)
                 self.done = None
                 return None
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             self.note(each, code, start)
         return True
 
-    def order(self, items: list[pytest.Item], planting: Planting) -> None:
+    def order(self, items: list[pytest.Item], mutant: Mutant) -> None:
         """Put first the tests that caught this mistake, or others of this function."""
         before = [
             done["caught_by"]
-            for done, each in zip(self.done or [], self.plantings, strict=False)
-            if each.solution is planting.solution
+            for done, each in zip(self.done or [], self.mutants, strict=False)
+            if each.solution is mutant.solution
         ]
-        likely = [self.hints.get(planting.name, ""), *reversed(before)]
+        likely = [self.hints.get(mutant.name, ""), *reversed(before)]
         items.sort(
             key=lambda item: (
                 likely.index(item.nodeid) if item.nodeid in likely else len(likely)
             )
         )
 
-    def note(self, planting: Planting, code: int, start: int) -> None:
-        """Keep how the tests of a planting ended, and what they printed."""
+    def note(self, mutant: Mutant, code: int, start: int) -> None:
+        """Keep how the tests of a mutant ended, and what they printed."""
         log = self.log.read_bytes()[start:].decode(errors="replace")
         caught = self.caught.read_text("utf-8") if self.caught.exists() else ""
-        assert self.done is not None, planting.name
+        assert self.done is not None, mutant.name
         self.done.append({"code": code, "caught_by": caught, "log": log})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -238,8 +239,8 @@ def section_tests(section: str) -> Path:
     return Path(__file__).parent / chapter / f"test_{module}.py"
 
 
-def open_to_planting(section: str, solutions: list[Callable[..., Any]]) -> None:
-    """Let each solution in its module be what is planted, from when it is planted."""
+def open_to_mutants(section: str, solutions: list[Callable[..., Any]]) -> None:
+    """Let each solution in its module be what :data:`REPLACED` has in its place."""
     module = import_module(f"dlnotes.{section}")
     for solution in dict.fromkeys(solutions):
         assert getattr(module, solution.__name__) is solution
@@ -247,11 +248,11 @@ def open_to_planting(section: str, solutions: list[Callable[..., Any]]) -> None:
 
 
 def replaceable(solution: Callable[..., Any]) -> Callable[..., Any]:
-    """Call what is planted in place of a solution, or the solution."""
+    """Call what is in place of a solution, or the solution."""
 
     @wraps(solution)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return PLANTED.get(solution, solution)(*args, **kwargs)
+        return REPLACED.get(solution, solution)(*args, **kwargs)
 
     return call
 
@@ -277,36 +278,21 @@ def stand_in(
             arrays = mapped(as_numpy, given)
         except RuntimeError as error:  # a gradient is wanted
             pytest.skip(str(error))
-        with patch.dict(PLANTED, clear=True), np.errstate(all="ignore"):
+        with patch.dict(REPLACED, clear=True), np.errstate(all="ignore"):
             wanted = solution(*args, **kwargs)
             try:
                 got = call_by_name(answer, arrays)
                 if equal(parts(got), parts(mapped(as_numpy, wanted))):
                     return wanted
-                return mapped(typed, wanted, got)
+                theirs = dict(parts(got))
+                return mapped(lambda at, each: typed(each, theirs[at]), wanted)
             except Exception as error:  # whatever the answer may raise
                 pytest.skip(repr(error))
 
     return call
 
 
-def mapped(function: Callable[..., Any], value: Any, *others: Any) -> Any:
-    """Apply a function to each leaf of nested values that are built alike."""
-    values = (value, *others)
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {
-            each.name: mapped(function, *(getattr(v, each.name) for v in values))
-            for each in fields(value)
-        }
-        return type(value)(**parts)
-    if isinstance(value, dict):
-        return {key: mapped(function, *(v[key] for v in values)) for key in value}
-    if isinstance(value, tuple | list):
-        return type(value)(mapped(function, *v) for v in zip(*values, strict=True))
-    return function(*values)
-
-
-def as_numpy(value: Any) -> Any:
+def as_numpy(_path: str, value: Any) -> Any:
     """Return a tensor's array, and a generator that can be drawn from once more."""
     if isinstance(value, np.random.Generator):
         return deepcopy(value)

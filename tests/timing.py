@@ -1,9 +1,11 @@
 """Print what each part of ``.ci/run`` took, and what it would take for the full book.
 
-The full book is as large as its plan: :data:`FULL` has its numbers.  A part is taken to
-grow with one kind of thing, in proportion, as if nothing in it happened only once, so
-the sum is too high rather than too low.  Two parts differ: installing does not grow,
-and from six scripts on the gallery runs two at a time.
+The full book has the sections that are written and those of ``docs/roadmap.yml``.  What
+happens once takes as long then as now: installing, reading the types of libraries, the
+tests of the tools.  What a section brings takes as much longer as there are more of
+them: its page and cells, tests, claims, mistakes, notebook, script.  All seconds are on
+record in ``_build``; nothing is assumed but that a later section costs what an earlier
+one does.
 """
 
 import json
@@ -14,126 +16,120 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+from jupyter_cache import get_cache
+
 from dlnotes import nn, optim
-from dlnotes.claims import ledger
 from dlnotes.contents import CONTENTS
-from dlnotes.exercises import every
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "_build"
-TIMES, TESTS = BUILD / "times", BUILD / "tests.xml"
 LIMIT = 25  # minutes on two cores
+PARALLEL = 6  # scripts, from which on the gallery runs two at a time, as in conf.py
 
+ROADMAP = yaml.safe_load((ROOT / "docs" / "roadmap.yml").read_text(encoding="utf-8"))
 SECTIONS = sum(map(len, CONTENTS.values()))
-SCRIPTS = len([*(ROOT / "gallery").rglob("*.py")])
-MISTAKES = sum(len(each.mistakes) for each in every())
-NEW_SECTIONS, NEW_SCRIPTS = 70 - SECTIONS, 22 - SCRIPTS
-LAYERS = len(nn.__all__) + len(optim.__all__)
-PAGES = len([*(ROOT / "docs").rglob("[!_]*.md")])
-SITE = len([*(BUILD / "html").rglob("*.html")])
-FILES = len([*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
+PLANNED = sum(len(chapter.get("planned", ())) for chapter in ROADMAP.values())
+GROWTH = (SECTIONS + PLANNED) / SECTIONS
 
-NOW = {
-    "once": 1,
-    "sections": SECTIONS,
-    "claims": len(ledger.experiments()),
-    "mistakes": MISTAKES,
-    "scripts": SCRIPTS,
-    "layers and optimizers": LAYERS,
-    "pages": PAGES,
-    "pages of the site": SITE,
-    "files": FILES,
-}
-# The plan's numbers; a section brings a page, and a module, a test, claims, exercises.
-FULL = {
-    "once": 1,
-    "sections": 70,
-    "claims": 187,
-    "mistakes": 857,
-    "scripts": 22,
-    "layers and optimizers": LAYERS + 27 * NEW_SECTIONS // 60,
-    "pages": PAGES + NEW_SECTIONS,
-    "pages of the site": SITE + NEW_SECTIONS + NEW_SCRIPTS,
-    "files": FILES + 4 * NEW_SECTIONS,
-}
-UNITS = {"lint": "files", "types": "files", "site": "pages of the site"}
+SCRIPTS = len([*(ROOT / "gallery").rglob("*.py")])
+NEW_PAGES = PLANNED + len(ROADMAP) - len(CONTENTS)
+NEW_SCRIPTS = round(SCRIPTS * (GROWTH - 1))
+LAYERS = len(nn.__all__) + len(optim.__all__)
+NEW_LAYERS = 27 * PLANNED // 60  # of 60 sections to come, 27 are layers or optimizers
+
+ONCE = ("system packages", "install", "types: libraries")
 
 
 class Part(NamedTuple):
-    """What a part took, and what it grows with."""
+    """What a part took, and how many times as long the full book takes."""
 
     name: str
     seconds: float
-    unit: str = "once"
+    growth: float = 1.0
 
     @property
     def projected(self) -> float:
         """Return the seconds for the full book."""
-        grown = self.seconds * FULL[self.unit] / NOW[self.unit]
-        return grown / 2 if self.unit == "scripts" and NOW["scripts"] < 6 else grown
+        return self.seconds * self.growth
 
 
-def parts() -> Iterator[Part]:
-    """Divide what was measured into parts that grow with one kind of thing."""
-    for line in TIMES.read_text(encoding="utf-8").splitlines():
+def parts(build: Path = BUILD) -> Iterator[Part]:
+    """Divide what was measured into what happens once and what grows."""
+    for line in (build / "times").read_text(encoding="utf-8").splitlines():
         name, _, seconds = line.rpartition(" ")
         if name == "docs":
-            yield from docs(float(seconds))
+            yield from docs(float(seconds), build)
         elif name == "tests":
-            yield from tests(float(seconds))
+            yield from tests(float(seconds), build)
+        elif name == "site":
+            pages = len([*(build / "html").rglob("*.html")])
+            growth = (pages + NEW_PAGES + NEW_SCRIPTS) / pages
+            yield Part(name, float(seconds), growth)
         else:
-            yield Part(name, float(seconds), UNITS.get(name, "once"))
+            yield Part(name, float(seconds), 1 if name.startswith(ONCE) else GROWTH)
 
 
-def docs(seconds: float) -> Iterator[Part]:
-    """Tell the gallery from the pages."""
-    kept = (BUILD / "gallery").glob("*.json")
-    times = [json.loads(each.read_text("utf-8"))["seconds"] for each in kept]
-    gallery = sum(times) / (2 if SCRIPTS >= 6 else 1)
-    yield Part("docs: gallery", gallery, "scripts")
-    yield Part("docs: pages", seconds - gallery, "pages")
+def docs(seconds: float, build: Path) -> Iterator[Part]:
+    """Tell scripts, the cells of sections and those of other pages from the rest."""
+    kept = (build / "gallery").glob("*.json")
+    gallery = sum(json.loads(each.read_text("utf-8"))["seconds"] for each in kept)
+    gallery /= 2 if SCRIPTS >= PARALLEL else 1
+    later = 1 if SCRIPTS >= PARALLEL or SCRIPTS + NEW_SCRIPTS < PARALLEL else 2
+    yield Part("docs: gallery", gallery, GROWTH / later)
+    ran = defaultdict[bool, float](float)
+    for record in get_cache(build / "cells").list_cache_records():
+        page = Path(record.uri)
+        section = page.stem in CONTENTS.get(page.parent.name, ())
+        ran[section] += record.data["execution_seconds"] / 2  # two processes read
+    yield Part("docs: cells of sections", ran[True], GROWTH)
+    yield Part("docs: cells of other pages", ran[False])
+    pages = len([*(ROOT / "docs").rglob("[!_]*.md")])
+    rest = seconds - gallery - sum(ran.values())
+    yield Part("docs: pages read and written", rest, (pages + NEW_PAGES) / pages)
 
 
-def tests(seconds: float) -> Iterator[Part]:
+def tests(seconds: float, build: Path) -> Iterator[Part]:
     """Divide the time of the tests as the time within the tests is divided."""
-    took: dict[tuple[str, str], float] = defaultdict(float)
-    for case in ET.parse(TESTS).iter("testcase"):
-        took[kind(case.get("classname", ""))] += float(case.get("time", "0"))
-    for (name, unit), spent in sorted(took.items()):
-        yield Part(f"tests: {name}", seconds * spent / sum(took.values()), unit)
+    took: dict[tuple[str, float], float] = defaultdict(float)
+    for case in ET.parse(build / "tests.xml").iter("testcase"):
+        found = kind(case.get("classname", ""), case.get("name", ""))
+        took[found] += float(case.get("time", "0"))
+    workers = len(os.sched_getaffinity(0))
+    start = max(0.0, seconds - sum(took.values()) / workers)
+    yield Part("tests: collection", start, GROWTH)
+    for (name, growth), spent in sorted(took.items()):
+        share = spent / sum(took.values())
+        yield Part(f"tests: {name}", (seconds - start) * share, growth)
 
 
-def kind(module: str) -> tuple[str, str]:
-    """Return the part that a test belongs to, and what it grows with."""
-    names = module.split(".")
+def kind(module: str, test: str) -> tuple[str, float]:
+    """Return the part that a test belongs to, and how it grows."""
+    names = {*module.split(".")}
     if "test_mistakes" in names:
-        return "mistakes", "mistakes"
-    if "test_pytorch_samples" in names:
-        return "samples", "layers and optimizers"
-    if {"nn", "optim"} & {*names}:
-        return "layers and optimizers", "layers and optimizers"
-    if "claims" in names:
-        return "claims", "claims"
-    if {*CONTENTS, "docs", "exercises", "test_reading_order"} & {*names}:
-        return "sections", "sections"
-    return "the rest", "once"
+        return "mistakes", GROWTH
+    if {"nn", "optim"} & names:
+        return "layers and optimizers", (LAYERS + NEW_LAYERS) / LAYERS
+    for_each = any(f"[{chapter}" in test for chapter in CONTENTS) or "[write-" in test
+    if for_each or (names & {*CONTENTS}) or "[claim-" in test:
+        return "claims" if "claims" in names else "sections", GROWTH
+    return "the rest", 1.0
 
 
 def main() -> None:
     """Print the table."""
     found = list(parts())
-    print(f"{'part':30} {'seconds':>7}  {'units':30} {'full':>5} {'projected':>9}")
+    print(f"{'part':30} {'seconds':>7} {'times':>6} {'projected':>9}")
     for part in found:
-        units = f"{NOW[part.unit]} {part.unit}" if part.unit != "once" else ""
-        full = FULL[part.unit] if part.unit != "once" else ""
-        row = f"{part.name:30} {part.seconds:7.0f}  {units:30} {full:>5}"
+        row = f"{part.name:30} {part.seconds:7.0f} {part.growth:6.1f}"
         print(f"{row} {part.projected:9.0f}")
     minutes = sum(part.seconds for part in found) / 60
     projected = sum(part.projected for part in found) / 60
     cores = len(os.sched_getaffinity(0))
     print(
-        f"{minutes:.1f} minutes on {cores} cores; {projected:.1f} projected for "
-        f"{FULL['sections']} sections (at most {LIMIT} wanted on two cores)"
+        f"{minutes:.1f} minutes on {cores} cores for {SECTIONS} sections; "
+        f"{projected:.1f} projected for {SECTIONS + PLANNED} "
+        f"(at most {LIMIT} wanted on two cores)"
     )
 
 

@@ -23,6 +23,8 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.typing import ExtensionMetadata
 
+from myst_source import directives
+
 LOGGER = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 GALLERY, KEPT = ROOT / "gallery", ROOT / "_build" / "gallery"
@@ -30,16 +32,12 @@ STYLE = [Path(__file__).parent / "matplotlibrc"]
 STYLE += sorted(Path(__file__).parent.glob("jupyter/kernels/*/kernel.json"))
 TOOLS = ("matplotlib", "numpy", "scikit-learn", "scipy", "torch")
 
-_CELL = re.compile(
-    r"^```\{code-cell\}[^\n]*\n(?:---\n.*?^---\n|(?::[^\n]*\n)*)(.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
 _KERNEL = re.compile(r"^kernelspec:\n  name: python3$", re.MULTILINE)
 
 
 def cells(page: str) -> str:
     """Return the code of a page."""
-    return "\n".join(_CELL.findall(page))
+    return "\n".join(cell.content for cell in directives(page, "code-cell"))
 
 
 def digest(code: str) -> str:

@@ -43,7 +43,7 @@ def slowness() -> float:
 
 
 def clock(_config: dict[str, Any], script: str | None, when: str) -> None:
-    """Measure a script; sphinx-gallery calls this before and after each."""
+    """Measure a script; sphinx-gallery calls this with its name before and after."""
     if script is None:
         return
     if when == "before":
@@ -58,8 +58,11 @@ def clock(_config: dict[str, Any], script: str | None, when: str) -> None:
 
 
 def record(script: Path) -> Path:
-    """Return the file for what is measured of a script: two chapters may name one."""
-    return KEPT / f"{script.parent.name}-{script.stem}.json"
+    """Return the file for what is measured of a script.
+
+    sphinx-gallery names a script without its folder, so no two may have one name.
+    """
+    return KEPT / f"{script.stem}.json"
 
 
 def measured(script: Path) -> dict[str, float] | None:
@@ -72,10 +75,13 @@ def measured(script: Path) -> dict[str, float] | None:
 
 
 def report(_app: Sphinx) -> None:
-    """Warn of each script that is over the budget."""
+    """Warn of each script that is over the budget, or that was not held to it."""
     for script in sorted(GALLERY.rglob("*.py")):
         times = measured(script)
-        if times and (took := times["cpu"] / times["slowness"]) > BUDGET:
+        if times is None:
+            untimed = "it was not timed; it is run again without _build/gallery"
+            LOGGER.warning(untimed, location=str(script))
+        elif (took := times["cpu"] / times["slowness"]) > BUDGET:
             LOGGER.warning(
                 "it takes %.0f s of processor time, and %.0f are allowed "
                 "(%.0f s here, on a machine %.1f times slower than the budget's)",

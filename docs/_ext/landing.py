@@ -3,7 +3,6 @@
 They show what stands further on, and nothing of it is typed twice.
 """
 
-import re
 from collections.abc import Callable
 
 from docutils import nodes
@@ -14,6 +13,7 @@ from sphinx.util.typing import ExtensionMetadata
 import inventory
 from dlnotes.claims import ledger
 from dlnotes.exercises import named
+from myst_source import directives
 
 
 def claim(name: str) -> tuple[str, str]:
@@ -22,7 +22,7 @@ def claim(name: str) -> tuple[str, str]:
     link = f"[How it was measured](#{name})"
     try:
         finding = ledger.load(name).finding
-    except ledger.NoResultError:  # which `report` complains about
+    except ledger.NoResultError:  # which `promises` complains about
         return statement, f"It has not been measured yet.\n\n{link}"
     measured = next(ledger.summary(finding), "nothing")
     return statement, (
@@ -33,13 +33,12 @@ def claim(name: str) -> tuple[str, str]:
 
 def erratum(name: str) -> tuple[str, str]:
     """Return what the notes have wrong: the title and the first paragraph."""
-    page = (inventory.DOCS / f"{inventory.pages('erratum')[name]}.md").read_text(
-        "utf-8"
-    )
-    said = re.search(rf"\{{erratum\}} {name}\n(.*?)\n\n", page, re.DOTALL)
-    assert said is not None
+    page = inventory.DOCS / f"{inventory.pages('erratum')[name]}.md"
+    written = directives(page.read_text(encoding="utf-8"), "erratum")
+    said = next(each.content for each in written if each.argument == name)
+    first, *_ = said.strip().split("\n\n")
     title = inventory.catalogue()["errata"][name]["title"]
-    return title, f"{said[1]}\n\n[The example that proves it](#{name})"
+    return title, f"{first}\n\n[The example that proves it](#{name})"
 
 
 def exercise(name: str) -> tuple[str, str]:

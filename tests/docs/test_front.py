@@ -8,9 +8,10 @@ import pytest
 from sphinx.application import Sphinx
 
 import docstrings
+import index_lists
+import index_tables
 import inventory
 import landing
-import ledger_directives
 import roadmap
 from dlnotes.claims import ledger
 from dlnotes.contents import CONTENTS
@@ -100,7 +101,7 @@ def test_a_folded_body_names_the_exercise_that_asks_for_it() -> None:
 
 
 def test_the_list_of_exercises_has_each_once() -> None:
-    text = ledger_directives.exercises()
+    text = index_lists.exercises()
 
     labels = [
         each.label
@@ -123,7 +124,7 @@ def test_the_list_of_exercises_has_each_once() -> None:
 def test_a_text_is_cut_between_words_and_outside_formulas(
     text: str, wanted: str
 ) -> None:
-    assert ledger_directives.beginning(text, most=20) == wanted
+    assert index_lists.beginning(text, most=20) == wanted
 
 
 def test_a_source_without_a_letter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +141,7 @@ def test_a_source_without_a_letter_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 def test_every_severity_is_explained() -> None:
     used = {row["severity"] for row in inventory.catalogue()["errata"].values()}
 
-    assert used <= {*ledger_directives.SEVERITIES}
+    assert used <= {*index_tables.SEVERITIES}
 
 
 def test_a_claim_without_a_result_has_a_card_that_says_so(

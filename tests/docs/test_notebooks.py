@@ -24,3 +24,9 @@ def test_installing_changes_nothing_where_the_book_is_installed() -> None:
         "try:\n    import dlnotes\nexcept ModuleNotFound"
     )
     assert REPOSITORY in notebooks.INSTALL
+
+
+def test_the_number_of_a_section_is_written_out() -> None:
+    plain = notebooks.Plain("neurons/perceptron", {})
+
+    assert plain.markdown("See {secnum}`perceptron_rule`.") == "See 1.2."

@@ -9,6 +9,7 @@ import yaml
 from sphinx.application import Sphinx
 
 import publication
+from dlnotes.contents import CONTENTS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
@@ -50,6 +51,12 @@ def test_links_of_the_readme_work_outside_the_repository() -> None:
 
     assert links
     assert all(link.startswith("https://") for link in links)
+
+
+def test_no_workflow_lists_the_chapters() -> None:
+    text = "".join(path.read_text("utf-8") for path in ROOT.glob(".github/**/*.yml"))
+
+    assert not [name for name in CONTENTS if f"tests/{name}" in text]
 
 
 def test_every_action_that_ci_runs_is_pinned_by_a_digest() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.claims.made_up import near
 
 from dlnotes.claims import Row, Verdict
 from dlnotes.claims.evidence import rows
@@ -106,10 +107,6 @@ def test_the_averaged_step_answers_by_the_mean_after_every_instance() -> None:
     np.testing.assert_allclose(scores[-1], last)
     plain = late_accuracies(rule, sets, SEEDS)
     assert scores.std(axis=0).max() < plain.std(axis=0).min()
-
-
-def near(mean: float) -> list[float]:
-    return [mean + 0.001 * k for k in (-2, -1, 0, 1, 2)]
 
 
 @pytest.mark.parametrize(

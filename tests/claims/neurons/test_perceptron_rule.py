@@ -60,7 +60,15 @@ def test_the_rule_about_the_printed_rule(
         assert ruling.condition == "in a"
 
 
-def test_an_overflow_of_the_printed_rule_is_not_warned_of() -> None:
+def test_an_overflow_of_the_printed_rule_is_not_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sets = room.training_sets(range(2))
+    far = {
+        name: [(10 * X[:5], Y[:5]) for X, Y in pairs] for name, pairs in sets.items()
+    }
+    monkeypatch.setattr(room, "training_sets", lambda _: far)
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         finding = room.seed_rule_learns(range(2))
@@ -92,11 +100,15 @@ def test_the_rule_about_hebb(hebb: tuple[float, ...], verdict: Verdict) -> None:
 def test_what_hebb_and_the_perceptron_do_is_noted() -> None:
     noted = room.hebb_and_perceptron(0, 0.9)
 
+    assert {*noted} == {"Hebb", "perceptron"}
     assert noted["perceptron"] == 1
     assert 0.8 < noted["Hebb"] < 1
 
 
-def test_what_is_by_construction_is_no_row() -> None:
+def test_what_is_by_construction_is_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = {"Hebb": 0.9, "perceptron": 1.0}
+    monkeypatch.setattr(room, "hebb_and_perceptron", lambda *_: noted)
+
     finding = room.hebb_error_driven(range(2))
 
     assert {row.quantity for row in finding.measured} == {"accuracy"}

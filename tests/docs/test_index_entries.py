@@ -1,0 +1,38 @@
+"""The search shows first what a page says that it is about."""
+
+from docutils import nodes
+from docutils.frontend import get_default_settings
+from docutils.utils import new_document
+from sphinx import addnodes
+
+from index_entries import Entries
+
+
+def entries(*, inline: bool, value: str) -> list[tuple[str | None, ...]]:
+    """Return what is left of one entry of a page."""
+    document = new_document("page", get_default_settings())
+    node = addnodes.index(entries=[("single", value, "here", "", None)])
+    if inline:
+        node["inline"] = True
+    document += nodes.paragraph("", "", node)
+
+    Entries(document).apply()
+
+    found: list[tuple[str | None, ...]] = node["entries"]
+    return found
+
+
+def test_what_a_page_names_itself_is_a_main_entry() -> None:
+    assert entries(inline=True, value="stride") == [
+        ("single", "stride", "here", "main", None)
+    ]
+
+
+def test_what_a_tool_names_stays_as_it_is() -> None:
+    value = "relu() (in module dlnotes.networks.rectifiers)"
+
+    assert entries(inline=False, value=value) == [("single", value, "here", "", None)]
+
+
+def test_a_module_is_found_by_its_page_alone() -> None:
+    assert entries(inline=False, value="module; dlnotes.cnn.cost") == []
