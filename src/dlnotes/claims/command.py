@@ -80,7 +80,8 @@ def _run(chosen: argparse.Namespace) -> int:
     names = _wanted(chosen)
     for name in names or []:
         claim = ledger.declared()[name]
-        seeds = range(1) if claim.seeds == 1 else chosen.seeds or range(claim.seeds)
+        exact = len(claim.seeds) == 1
+        seeds = claim.seeds if exact else chosen.seeds or claim.seeds
         _say(f"{name}: {claim.statement}")
         print(f"{_counted(seeds)}; {_duration(name, chosen.results)}", flush=True)
         result = ledger.run(name, seeds, chosen.device)

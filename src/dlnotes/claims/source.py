@@ -33,7 +33,7 @@ class Declared(NamedTuple):
     """A claim, as its experiment's docstring and decorator have it."""
 
     experiment: Name
-    seeds: int
+    seeds: range
     statement: str
     rule: str
 
@@ -193,12 +193,14 @@ def _declared(module: Module) -> Iterator[tuple[str, Declared]]:
     for name, node in module.definitions.items():
         for each in getattr(node, "decorator_list", []):
             if isinstance(each, ast.Call) and ast.unparse(each.func) == "claim":
-                seeds = [ast.literal_eval(option.value) for option in each.keywords]
                 statement, _, rule = docstring(node).partition("\n")
-                found = (
-                    Name(module.name, name),
-                    *(seeds or [5]),
-                    statement,
-                    rule.strip(),
-                )
-                yield ast.literal_eval(each.args[0]), Declared(*found)
+                experiment = Name(module.name, name)
+                found = Declared(experiment, _seeds(each), statement, rule.strip())
+                yield ast.literal_eval(each.args[0]), found
+
+
+def _seeds(decorator: ast.Call) -> range:
+    """Read which seeds a claim is measured on."""
+    given = {each.arg: ast.literal_eval(each.value) for each in decorator.keywords}
+    first = given.get("first", 0)
+    return range(first, first + given.get("seeds", 5))
