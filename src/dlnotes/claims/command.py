@@ -114,12 +114,13 @@ def _carry(chosen: argparse.Namespace) -> int:
     refused = 0
     try:
         old = carry.at(chosen.commit)
+        digests = carry.digests_of(old)
     except ValueError as error:
         _say(str(error))
         return 2
     for name in names:
         try:
-            carry.carry(name, old, here(), chosen.results)
+            carry.carry(name, old, digests, here(), chosen.results)
         except (ValueError, ledger.NoResultError) as error:
             _say(f"{name} is to be measured again: {error}.")
             refused = 1
