@@ -7,7 +7,6 @@ and where it is not.
 
 import ast
 from collections.abc import Callable, Collection, Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -136,11 +135,8 @@ def without_docstrings(node: Node) -> Node:
     return node
 
 
-@cache
-def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    """Name the fields that say something, the same in each version of Python."""
-    silent = {"ctx", "kind", "type_comment", "type_ignores", "type_params"}
-    return tuple(each for each in kind._fields if each not in silent)
+# Fields that follow from others, or that some versions of Python lack.
+_SILENT = {"ctx", "kind", "type_comment", "type_ignores", "type_params"}
 
 
 def as_text(node: Any) -> str:
@@ -158,9 +154,11 @@ def as_text(node: Any) -> str:
         return f"[{' '.join(map(as_text, node))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    parts = [(field, getattr(node, field, None)) for field in _fields(type(node))]
     told = [
-        f"{field}={as_text(value)}" for field, value in parts if value not in (None, [])
+        f"{field}={as_text(value)}"
+        for field in node._fields
+        if field not in _SILENT
+        if (value := getattr(node, field, None)) not in (None, [])
     ]
     return f"({' '.join([type(node).__name__, *told])})"
 

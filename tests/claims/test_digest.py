@@ -230,7 +230,8 @@ def test_what_may_take_back_a_verdict_is_part_of_every_claim() -> None:
 
 
 def test_a_frame_hands_on_what_it_is_given() -> None:
-    given, returned, noted = np.ones((2, 3)), np.ones(3), []
+    given, returned = np.ones((2, 3)), np.ones(3)
+    noted: list[tuple[object, object]] = []
 
     @checked
     def note(
@@ -246,7 +247,7 @@ def test_a_frame_hands_on_what_it_is_given() -> None:
         W: Float[np.ndarray, "inputs"]
         b: float = 2.0
 
-    found = note(given, W=returned)  # type: ignore[type-var]
+    found = note(given, W=returned)
     framed = Framed(returned)
 
     assert found is returned
