@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 
 from dlnotes.claims.digest import CONFIRMED, digest, rule
-from dlnotes.claims.evidence import join_words
 from dlnotes.claims.ledger import load, save
 from dlnotes.claims.source import Declared, Tree
 from dlnotes.imports import ROOT, Name
@@ -255,7 +254,8 @@ class Comparison:
         self.same(ours.slice, theirs.slice)
         keys = [[each.name.partition("[")[2][:-1] for each in rows] for rows in found]
         if keys[0] != keys[1]:
-            raise self.differ("has the rows {1} for {0}".format(*map(join_words, keys)))
+            ours_told, theirs_told = map(", ".join, keys)
+            raise self.differ(f"has the rows {theirs_told} for {ours_told}")
         tables = (each.value for each in (ours, theirs))
         places = zip(self.placed(), tables, strict=True)
         self.shared.add(*(side.resolve(name, node) for (side, name), node in places))
