@@ -14,7 +14,6 @@ import ast
 import hashlib
 import platform
 import re
-from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +22,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.typing import ExtensionMetadata
 
+from dlnotes.imports import Modules, modules, without_docstrings
 from myst_source import directives
 
 LOGGER = logging.getLogger(__name__)
@@ -52,16 +52,12 @@ def digest(code: str) -> str:
 
 def sources(code: str) -> list[Path]:
     """Return the files of the modules and results that a piece of code uses."""
+    tree = _modules(ROOT)
     try:
-        waiting = [*_imported(ast.parse(code))]
+        used = tree.loaded(ast.parse(code))
     except SyntaxError:  # a command of IPython's: who knows what it does
-        waiting = sorted((ROOT / "src").rglob("*.py"))
-    found: set[Path] = set()
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting += _imports(path)
+        used = {*tree.paths}
+    found = {ROOT / "src" / tree.paths[name] for name in used}
     text = "\n".join([code, *map(_code, found)])
     data = [*(ROOT / "docs" / "results").rglob("*.json")]
     data += (ROOT / "src" / "dlnotes" / "data").glob("*.json")
@@ -69,48 +65,15 @@ def sources(code: str) -> list[Path]:
 
 
 @cache
-def _syntax(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@cache
-def _imports(path: Path) -> list[Path]:
-    return [*_imported(_syntax(path))]
+def _modules(root: Path) -> Modules:
+    return Modules(*modules(root / "src"))
 
 
 @cache
 def _code(path: Path) -> str:
-    """Return what a module computes: its code without docstrings and comments."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (
-            ast.get_docstring(node) is not None
-        ):
-            node.body[0] = ast.Pass()
-    return ast.unparse(tree)
-
-
-def _imported(tree: ast.AST) -> Iterator[Path]:
-    """Yield the files of what is imported from dlnotes when the code runs."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _files(alias.name)
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                yield from _files(f"{node.module}.{alias.name}")
-        elif not (
-            isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        ):
-            yield from _imported(node)
-
-
-def _files(name: str) -> Iterator[Path]:
-    """Yield the files of a module and of the packages that it is in."""
-    path = ROOT / "src"
-    for part in name.split(".") if name.startswith("dlnotes") else ():
-        path /= part
-        yield from filter(Path.is_file, (path.with_suffix(".py"), path / "__init__.py"))
+    """Return what a module runs: its code without docstrings and comments."""
+    source = path.read_text(encoding="utf-8")
+    return ast.unparse(without_docstrings(ast.parse(source)))
 
 
 def name_cells(app: Sphinx, page: str, text: list[str]) -> None:

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 
 from dlnotes.claims import Finding, Verdict, ledger
-from dlnotes.claims.carry import at, carry
+from dlnotes.claims import carry as carrying
+from dlnotes.claims.carry import at
 from dlnotes.claims.digest import digest
 from dlnotes.claims.source import Tree
 
 LAYER = '''"""A layer."""
 import numpy as np
 RATE = 0.5
+PURE = 1
+MIXED = {"one": PURE, "two": 2, "unused": 3}
 class Layer:
     """A layer."""
     width: int
@@ -22,11 +25,14 @@ class Layer:
         """Apply."""
         return x * self.width - self.depth
 def scale(x, by, power=2):
+    if by is None:
+        raise ValueError("nothing to scale")
     total = by * x
     return total ** power / np.mean(x) + x.max() + x.erf()
 '''
 ROOM = '''"""Claims."""
 from dlnotes.claims import claim
+from dlnotes.lab.layer import MIXED
 from dlnotes.lab.layer import RATE, Layer, scale
 @claim("claim-x")
 def measure(seeds):
@@ -35,9 +41,18 @@ def measure(seeds):
     It holds if it is so.
     """
     layer = Layer(width=3, depth=2)
+    mixed = [MIXED[name] for name in ("one", "two")]
     return scale(layer.apply(seeds), by=RATE)
 '''
-OLD = {"dlnotes/lab/layer.py": LAYER, "dlnotes/claims/cnn.py": ROOM}
+ROUNDING = '''"""Rounding."""
+def confirmed(measure, seeds):
+    return measure(seeds)
+'''
+OLD = {
+    "dlnotes/lab/layer.py": LAYER,
+    "dlnotes/claims/cnn.py": ROOM,
+    "dlnotes/claims/rounding.py": ROUNDING,
+}
 RESULT = ledger.Result(
     claim="claim-x",
     finding=Finding(Verdict.HOLDS, "It was so.", "", ()),
@@ -63,6 +78,12 @@ def changed(*changes: tuple[str, str]) -> dict[str, str]:
     return files
 
 
+def carry(name: str, new: Tree, folder: Path) -> str:
+    old = tree(OLD)
+    digests = {"claim-x": digest(old, old.declared()["claim-x"].experiment)}
+    return carrying.carry(name, old, digests, new, folder)
+
+
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
     old = tree(OLD)
@@ -81,6 +102,14 @@ def recorded(tmp_path: Path) -> Path:
         [("seeds", "numbers"), ("measure", "experiment")],
         [('"""Apply."""', '"""Apply it."""'), ("total = by * x", "total = (by * x)")],
         [("    total = by * x\n", "    total = (\n        by * x  # scaled\n    )\n")],
+        [("nothing to scale", "there is nothing to scale")],
+        [
+            ("MIXED[name]", "BY_NAME[name]"),
+            ("MIXED = ", "BY_NAME = "),
+            ("import MIXED", "import BY_NAME"),
+        ],
+        [('"unused": 3', '"unused": 4')],
+        [("PURE = 1", "CLEAN = 1"), ('"one": PURE', '"one": CLEAN')],
         [("It holds if it is so.", "It holds if it\n    is so.")],
     ],
 )
@@ -89,7 +118,7 @@ def test_a_result_is_carried_over_a_renaming(
 ) -> None:
     new = tree(changed(*changes))
 
-    fresh = carry("claim-x", tree(OLD), new, recorded)
+    fresh = carry("claim-x", new, recorded)
 
     assert fresh == digest(new, new.declared()["claim-x"].experiment)
     assert ledger.load("claim-x", recorded) == replace(RESULT, digest=fresh)
@@ -103,13 +132,21 @@ def test_a_result_is_carried_over_when_its_experiment_moves(recorded: Path) -> N
         path: text.replace("lab.layer", "nn.block") for path, text in files.items()
     }
 
-    carry("claim-x", tree(OLD), tree(moved), recorded)
+    carry("claim-x", tree(moved), recorded)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         [("RATE = 0.5", "RATE = 0.6")],
+        [('"one": PURE', '"one": 2')],
+        [("PURE = 1", "PURE = 2")],
+        [('("one", "two")', '("two", "one")')],
+        [('("one", "two")', '("one", "unused")')],
+        [("MIXED[name]", "MIXED.get(name)")],
+        [("raise ValueError", "raise TypeError")],
+        [("by is None", "by is not None")],
+        [("return measure(seeds)", "return measure(seeds[1:])")],
         [("power=2", "power=2.0")],
         [("It holds if it is so.", "It holds if it is not so.")],
         [("It is so.", "It is not so.")],
@@ -136,7 +173,7 @@ def test_a_result_is_not_carried_over_any_other_change(
     before = ledger.load("claim-x", recorded)
 
     with pytest.raises(ValueError, match=r"differs|has|cannot stand"):
-        carry("claim-x", tree(OLD), tree(changed(*changes)), recorded)
+        carry("claim-x", tree(changed(*changes)), recorded)
 
     assert ledger.load("claim-x", recorded) == before
 
@@ -145,12 +182,32 @@ def test_a_result_that_was_stale_then_is_not_carried_over(recorded: Path) -> Non
     ledger.save(replace(RESULT, digest="another"), recorded)
 
     with pytest.raises(ValueError, match="was stale then"):
-        carry("claim-x", tree(OLD), tree(OLD), recorded)
+        carry("claim-x", tree(OLD), recorded)
+
+
+def test_the_digest_of_then_is_that_of_the_code_of_then() -> None:
+    """A rule of its own, which the present one does not know."""
+    package = "dlnotes/__init__.py", "dlnotes/claims/__init__.py"
+    old = OLD | dict.fromkeys(package, "")
+    old["dlnotes/claims/digest.py"] = (
+        "def digest(tree, experiment):\n    return f'{experiment} by {tree.rule}'\n"
+    )
+    old["dlnotes/claims/source.py"] = (
+        "from types import SimpleNamespace as Space\n"
+        "claims = {f'claim-{x}': Space(experiment=x) for x in 'xy'}\n"
+        "def here():\n    return Space(declared=lambda: claims, rule='lines')\n"
+    )
+
+    found = carrying.digests_of(tree(old))
+
+    assert found == {"claim-x": "x by lines", "claim-y": "y by lines"}
+    with pytest.raises(ValueError, match="the code of then"):
+        carrying.digests_of(tree(OLD | dict.fromkeys(package, "")))
 
 
 def test_a_claim_that_is_new_has_nothing_to_carry(recorded: Path) -> None:
     with pytest.raises(ValueError, match="not in both"):
-        carry("claim-y", tree(OLD), tree(OLD), recorded)
+        carry("claim-y", tree(OLD), recorded)
 
 
 def test_a_commit_is_read_as_it_was(tmp_path: Path) -> None:

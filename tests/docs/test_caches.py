@@ -37,7 +37,7 @@ def before(book: Path) -> dict[str, str]:
 
 def forget() -> None:
     """Read every file anew, as the next build does."""
-    for each in (caches._syntax, caches._imports, caches._code):
+    for each in (caches._modules, caches._code):
         each.cache_clear()
 
 

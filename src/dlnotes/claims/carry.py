@@ -1,25 +1,33 @@
 """Carry a result over to code that computes the same under other names.
 
 The definitions that an experiment uses are compared with those of a commit, syntax tree
-by syntax tree.  A result is carried over if and only if they are equal but for
-their docstrings, comments, format, modules, and a renaming: one old name for one new
-name and back, for definitions, members and keywords in all of the code, for variables
-in one definition.  Only what the code itself names may be renamed; the names of other
-libraries, and every constant, must be the same, and so must the rule.
+by syntax tree, as far as they compute (`dlnotes.claims.source`).  A result is carried
+over if and only if they are equal but for their modules and a renaming: one old name
+for one new name and back, for definitions, members and keywords in all of the code, for
+variables in one definition.  Only what the code itself names may be renamed; the names
+of other libraries, and every constant, must be the same, and so must the rule.
+
+Whether the result was one of the commit's code is asked of that commit's own digest,
+which may have looked at more, or less, than the present one.
 """
 
 import ast
+import json
+import os
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from dlnotes.claims.digest import digest, rule
+from dlnotes.claims.digest import CONFIRMED, digest, rule
 from dlnotes.claims.ledger import load, save
-from dlnotes.claims.source import ROOT, Declared, Name, Tree, docstring
+from dlnotes.claims.source import Declared, Tree
+from dlnotes.imports import ROOT, Name
 
 # A member called as one of an array may be one of an array.
 FOREIGN = {*dir(np.ndarray), *dir(np), *dir(str), *dir(dict), *dir(list)}
@@ -29,8 +37,23 @@ class DifferenceError(ValueError):
     """Two definitions are not the same."""
 
 
-def carry(identifier: str, old: Tree, new: Tree, folder: Path) -> str:
+def carry(
+    identifier: str, old: Tree, digests: Mapping[str, str], new: Tree, folder: Path
+) -> str:
     """Give a result the digest of the new code if the old code was the same.
+
+    Parameters
+    ----------
+    identifier
+        The claim's name.
+    old
+        The code that the result may be of.
+    digests
+        What the digest of each claim was then, as the code of then has it.
+    new
+        The code that the result is carried over to.
+    folder
+        Where the result is.
 
     Returns
     -------
@@ -47,7 +70,7 @@ def carry(identifier: str, old: Tree, new: Tree, folder: Path) -> str:
     if before is None or after is None:
         raise ValueError(f"{identifier} is not in both versions")
     result = load(identifier, folder)
-    if result.digest != digest(old, before.experiment):
+    if result.digest != digests.get(identifier):
         raise ValueError(f"{identifier} was stale then")
     compare(old, before, new, after)
     fresh = digest(new, after.experiment)
@@ -68,6 +91,44 @@ def at(commit: str, *, checkout: Path = ROOT.parent) -> Tree:
     return Tree(paths, lambda path: _git(checkout, "show", f"{commit}:src/{path}"))
 
 
+# What prints the digest of each claim, by the code that it runs with.
+_DIGESTS = """
+import json
+from dlnotes.claims.digest import digest
+from dlnotes.claims.source import here
+found = here().declared().items()
+print(json.dumps({name: digest(here(), claim.experiment) for name, claim in found}))
+"""
+
+
+def digests_of(old: Tree) -> dict[str, str]:
+    """Return the digest of each claim as the old code itself computes it.
+
+    Raises
+    ------
+    ValueError
+        If the old code has no digest that can be asked.
+    """
+    with TemporaryDirectory() as folder:
+        for module, path in old.paths.items():
+            copy = Path(folder, path)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(old.source(module), encoding="utf-8")
+        environment = os.environ | {"PYTHONPATH": folder}
+        done = subprocess.run(
+            [sys.executable, "-c", _DIGESTS],
+            env=environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise ValueError(f"the code of then cannot tell its digests: {done.stderr}")
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
 def _git(checkout: Path, *arguments: str) -> str:
     done = subprocess.run(
         ["git", *arguments], cwd=checkout, capture_output=True, text=True, check=False
@@ -84,7 +145,7 @@ def compare(old: Tree, before: Declared, new: Tree, after: Declared) -> None:
         raise DifferenceError("the rule differs")
     sides = Side(old, before.experiment), Side(new, after.experiment)
     shared, done = Bijection(), set[tuple[Name, Name]]()
-    waiting = [(before.experiment, after.experiment)]
+    waiting = [(before.experiment, after.experiment), (CONFIRMED, CONFIRMED)]
     while waiting:
         pair = waiting.pop()
         if pair not in done:
@@ -100,7 +161,8 @@ class Side:
 
     def __init__(self, tree: Tree, experiment: Name) -> None:
         self.tree = tree
-        nodes = [*filter(None, map(tree.definition, tree.closure(experiment)))]
+        used = tree.closure(experiment, CONFIRMED)
+        nodes = [*filter(None, map(tree.definition, used))]
         every = [each for node in nodes for each in ast.walk(node)]
         self.keywords = {each.arg for each in every if isinstance(each, ast.keyword)}
         self.members = {each.arg for each in every if isinstance(each, ast.arg)}
@@ -110,14 +172,13 @@ class Side:
             elif isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store):
                 self.members.add(each.attr)
 
-    def definition(self, name: Name) -> ast.stmt | None:
+    def definition(self, name: Name) -> ast.AST | None:
         """Return what a name is defined by."""
         return self.tree.definition(name)
 
     def resolve(self, place: Name, node: ast.AST) -> Name | None:
         """Return what a node stands for in the module of a place."""
-        module = self.tree.module(place.module)
-        return self.tree.resolve(module, node) if module else None
+        return self.tree.resolve(place.module, node)
 
     def counts(self, name: Name) -> bool:
         """Tell whether a name is a definition to be compared."""
@@ -177,10 +238,29 @@ class Comparison:
             for pair in zip(ours, theirs, strict=True):
                 self.same(*pair)
         elif isinstance(ours, ast.AST):
-            if not self.same_definition(ours, theirs):
+            if not (self.same_rows(ours, theirs) or self.same_definition(ours, theirs)):
                 self.same_node(ours, theirs)
         elif ours != theirs:
             raise self.differ(f"has {theirs!r} for {ours!r}")
+
+    def same_rows(self, ours: Any, theirs: Any) -> bool:
+        """Tell whether two nodes take rows of tables, which are to be the same."""
+        found = [
+            side.tree.rows(name, node)
+            for (side, name), node in zip(self.placed(), (ours, theirs), strict=True)
+        ]
+        if not all(found):
+            return False
+        self.same(ours.slice, theirs.slice)
+        keys = [[each.name.partition("[")[2][:-1] for each in rows] for rows in found]
+        if keys[0] != keys[1]:
+            ours_told, theirs_told = map(", ".join, keys)
+            raise self.differ(f"has the rows {theirs_told} for {ours_told}")
+        tables = (each.value for each in (ours, theirs))
+        places = zip(self.placed(), tables, strict=True)
+        self.shared.add(*(side.resolve(name, node) for (side, name), node in places))
+        self.used += zip(*found, strict=True)
+        return True
 
     def same_definition(self, ours: ast.AST, theirs: ast.AST) -> bool:
         """Tell whether two nodes stand for definitions, which are to be the same."""
@@ -208,9 +288,6 @@ class Comparison:
             self.shared.add(*pair)
         for field in ours._fields:
             parts: list[Any] = [getattr(node, field, None) for node in (ours, theirs)]
-            if field == "body":
-                both = zip(parts, (ours, theirs), strict=True)
-                parts = [each[1:] if docstring(node) else each for each, node in both]
             if field == NAMED.get(type(ours)) and None not in parts:
                 self.same_name(ours, *parts)
             else:

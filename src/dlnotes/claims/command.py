@@ -80,7 +80,8 @@ def _run(chosen: argparse.Namespace) -> int:
     names = _wanted(chosen)
     for name in names or []:
         claim = ledger.declared()[name]
-        seeds = range(1) if claim.seeds == 1 else chosen.seeds or range(claim.seeds)
+        exact = len(claim.seeds) == 1
+        seeds = claim.seeds if exact else chosen.seeds or claim.seeds
         _say(f"{name}: {claim.statement}")
         print(f"{_counted(seeds)}; {_duration(name, chosen.results)}", flush=True)
         result = ledger.run(name, seeds, chosen.device)
@@ -113,12 +114,13 @@ def _carry(chosen: argparse.Namespace) -> int:
     refused = 0
     try:
         old = carry.at(chosen.commit)
+        digests = carry.digests_of(old)
     except ValueError as error:
         _say(str(error))
         return 2
     for name in names:
         try:
-            carry.carry(name, old, here(), chosen.results)
+            carry.carry(name, old, digests, here(), chosen.results)
         except (ValueError, ledger.NoResultError) as error:
             _say(f"{name} is to be measured again: {error}.")
             refused = 1

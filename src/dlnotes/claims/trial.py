@@ -3,14 +3,14 @@
 Seeds, here once for all claims: seed s fixes the rows that are drawn, how they are
 split, the initial weights and the order of the batches, each by a generator of its own,
 whatever is trained; so what the runs of one seed differ in is what they were meant to.
-A claim is measured on seeds 0, 1, 2, ..., as many as its decorator says.  A learning
-rate is tuned on other seeds, 100 to 102, and there on a fifth of the training rows that
-is held out, so no test row has a say in it; then it is the same for all seeds.  Every
-method that is compared has the same values to choose from.
+A claim is measured on seeds 0, 1, 2, ..., as many as its decorator says and from the
+first that it names.  A learning rate is tuned on other seeds, 100 to 102, and there on
+a fifth of the training rows that is held out, so no test row has a say in it; then it
+is the same for all seeds.  Every method that is compared has the same values to choose
+from.
 
-The optimizers are PyTorch's, and so are the convolutions of the larger experiments:
-those of `dlnotes.optim` and `dlnotes.nn`, which the tests show to be equal, take more
-than twice as long on networks as small as these.
+The optimizers are PyTorch's, and so are the convolutions of the larger experiments; the
+tests show those of `dlnotes.optim` and `dlnotes.nn` to be equal.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
