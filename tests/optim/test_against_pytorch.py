@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlnotes import optim
+from dlnotes.optim.step import BLOCK
 
 Settings = dict[str, Any]
 
@@ -387,7 +388,7 @@ def test_adam_survives_gradients_whose_squares_overflow(
 @either
 @pytest.mark.parametrize(
     "shapes",
-    [[(0, 3)], [(2**18 + 5,)], [(2**18,), (3,), (2**17, 2), (2**18 + 1,), (0,)]],
+    [[(0, 3)], [(BLOCK + 5,)], [(BLOCK,), (3,), (BLOCK // 2, 2), (BLOCK + 1,), (0,)]],
     ids=str,
 )
 def test_parameters_of_any_size_are_all_updated(

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dlnotes.optimization import gradient_descent
 
-BLOCK = 2**18  # numbers that are updated at once on a CPU
+BLOCK = 2**19  # numbers that are updated at once on a CPU
 PLAIN = (Tensor, torch.nn.Parameter)
 
 Row = list[Tensor]  # a parameter, its gradient, and what is kept for it
@@ -94,12 +94,11 @@ def take(step: Step, rows: list[Row], *, together: bool) -> None:
             ):
                 before.copy_(after)
             continue
-        sizes = [row[0].numel() for row in block]
-        results = step(*map(torch.cat, zip(*block, strict=True)))
-        split = [torch.split(each, sizes) for each in results]
-        for row, parts in zip(block, zip(*split, strict=True), strict=True):
-            for before, part in zip((row[0], *row[2:]), parts, strict=True):
-                before.copy_(part)
+        theta, gradient, *kept = map(list, zip(*block, strict=True))
+        results = step(*map(torch.cat, (theta, gradient, *kept)))
+        sizes = [each.numel() for each in theta]
+        for before, after in zip((theta, *kept), results, strict=True):
+            torch._foreach_copy_(before, after.split(sizes))
 
 
 def _blocks(rows: list[Row]) -> Iterator[list[Row]]:
