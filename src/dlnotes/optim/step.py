@@ -6,8 +6,9 @@ to end first, and one that is large is taken in pieces that stay in the processo
 cache.  Each number is updated by itself, so the result is the same.
 
 What is used of PyTorch is documented, except ``_init_group`` of its Adam, which makes
-the state and refuses what Adam does not take, and ``found_inf`` and ``grad_scale``,
-which its gradient scaler sets on an optimizer.
+the state and refuses what Adam does not take, ``found_inf`` and ``grad_scale``, which
+its gradient scaler sets on an optimizer, and ``_foreach_copy_``, by which its own
+optimizers write many arrays in one call.
 """
 
 from collections.abc import Callable, Iterator
