@@ -245,6 +245,19 @@ def test_a_step_can_be_differentiated(name: str) -> None:
 
 
 @either
+def test_a_rate_in_a_list_of_one_moves_a_number_without_axes(name: str) -> None:
+    ends = []
+    for each in both(name):
+        theta = torch.tensor(1.0, requires_grad=True).clone()
+        optimizer = each([theta], lr=torch.tensor([0.1]), differentiable=True)
+        theta.grad = torch.tensor(0.5)
+        optimizer.step()
+        ends.append(theta.detach())
+
+    torch.testing.assert_close(*ends)
+
+
+@either
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("overflow", [False, True])
 def test_scaled_gradients_are_scaled_back_or_skipped(

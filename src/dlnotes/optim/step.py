@@ -95,11 +95,12 @@ def take(step: Step, rows: list[Row], *, together: bool) -> None:
             ):
                 before.copy_(after)
             continue
-        theta, gradient, *kept = map(list, zip(*block, strict=True))
-        results = step(*map(torch.cat, (theta, gradient, *kept)))
-        sizes = [each.numel() for each in theta]
-        for before, after in zip((theta, *kept), results, strict=True):
-            torch._foreach_copy_(before, after.split(sizes))
+        columns = [list(each) for each in zip(*block, strict=True)]
+        results = step(*map(torch.cat, columns))
+        sizes = [each.numel() for each in columns[0]]
+        written = (columns[0], *columns[2:])  # but not the gradients
+        for many, made in zip(written, results, strict=True):
+            torch._foreach_copy_(many, torch.split(made, sizes))
 
 
 def _blocks(rows: list[Row]) -> Iterator[list[Row]]:
