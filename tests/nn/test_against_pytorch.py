@@ -586,6 +586,7 @@ def test_a_window_without_a_pixel_is_refused_and_never_given_to_pytorch() -> Non
 
 
 BENT = {
+    "relu": ("ReLU", {}),
     "leaky relu": ("LeakyReLU", {}),
     "leaky relu, turned up": ("LeakyReLU", {"negative_slope": -0.3}),
     "elu": ("ELU", {}),

@@ -62,7 +62,8 @@ class Tanh(torch.nn.Tanh):
 @torch.fx.wrap
 @without_autocast
 def _relu(z: Tensor, *, inplace: bool) -> Tensor:
-    return z.copy_(relu(z)) if inplace else relu(z)
+    a = _twice_differentiable(relu(z))
+    return z.copy_(a) if inplace else a
 
 
 @torch.fx.wrap
