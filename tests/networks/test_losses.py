@@ -141,6 +141,19 @@ def test_binary_cross_entropy_is_pytorchs(run: Run, rng: np.random.Generator) ->
 
 
 @pytest.mark.verifies("eq-binary-cross-entropy")
+def test_a_logit_without_end_costs_nothing_where_it_is_right_and_else_all(
+    array: Callable[[Any], Any],
+) -> None:
+    logits = np.repeat([-np.inf, np.inf], 3)
+    y = np.tile([0.0, 0.5, 1.0], 2)
+
+    got = binary_cross_entropy(array(logits), array(y))
+
+    want = [0.0, np.inf, np.inf, np.inf, np.inf, 0.0]
+    np.testing.assert_array_equal(np.asarray(got), want)
+
+
+@pytest.mark.verifies("eq-binary-cross-entropy")
 def test_two_classes_are_one_logit_and_a_sigmoid(
     rng: np.random.Generator, array: Callable[[Any], Any]
 ) -> None:
@@ -313,3 +326,24 @@ def test_in_half_precision_too_probabilities_add_up_to_one(dtype: torch.dtype) -
     torch.testing.assert_close(
         p.double(), exact, rtol=4 * torch.finfo(dtype).eps, atol=1e-7
     )
+
+
+@pytest.mark.verifies("eq-softmax")
+@pytest.mark.verifies("eq-log-softmax")
+@pytest.mark.verifies("eq-cross-entropy")
+@pytest.mark.parametrize("classes", [10, 70_000])
+def test_in_half_precision_so_many_classes_are_added_that_their_sum_overflows(
+    array: Callable[[Any], Any], classes: int
+) -> None:
+    logits = np.linspace(0, 1, 2 * classes).reshape(2, classes).astype(np.float16)
+    labels = np.array([0, classes - 1])
+    given = array(logits)
+
+    p, log_p = softmax(given), log_softmax(given)
+    loss = cross_entropy(given, array(labels))
+
+    exact = special.log_softmax(logits.astype(np.float64), axis=-1)
+    assert p.dtype == log_p.dtype == loss.dtype == given.dtype
+    np.testing.assert_allclose(np.asarray(p), np.exp(exact), rtol=5e-4, atol=6e-8)
+    np.testing.assert_allclose(np.asarray(log_p), exact, rtol=1e-3)
+    np.testing.assert_allclose(np.asarray(loss), -exact[[0, 1], labels], rtol=1e-3)

@@ -128,6 +128,20 @@ def test_no_input_overflows_in_either_precision(
             assert np.isfinite(np.asarray(result)).all()
 
 
+@pytest.mark.parametrize("name", [each for each in ACTIVATIONS if each != "sine"])
+def test_far_out_and_at_infinity_a_derivative_is_the_slope_of_a_line(
+    array: Callable[[Any], Any], name: str
+) -> None:
+    level = name in ("step", "sigmoid", "tanh", "scaled tanh")
+    left, right = 0.01 if name == "leaky ReLU" else 0.0, 0.0 if level else 1.0
+    z = array(np.array([-np.inf, -1e300, -1e6, 1e6, 1e300, np.inf]))
+
+    with np.errstate(over="ignore"):
+        got = ACTIVATIONS[name][1](z)
+
+    np.testing.assert_allclose(np.asarray(got), 3 * [left] + 3 * [right])
+
+
 @names
 def test_the_registry_pairs_each_function_with_its_own_derivative(name: str) -> None:
     value, derivative = ACTIVATIONS[name]

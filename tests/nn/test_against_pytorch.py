@@ -3,6 +3,7 @@
 import pickle
 import re
 from copy import deepcopy
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -321,7 +322,7 @@ def test_the_loss_is_pytorch_s_and_computed_where_its_input_is(
     logits, classes = numbers(*shape), min(1, len(shape) - 1)
     places = shape[:classes] + shape[classes + 1 :]
     wanted = torch.randint(4, places)
-    if target == "bytes":
+    if target == "bytes" and len(shape) < 3:  # of places PyTorch takes none
         wanted = wanted.byte()
     elif target == "ignored":
         settings = {**settings, "ignore_index": 2}
@@ -329,7 +330,7 @@ def test_the_loss_is_pytorch_s_and_computed_where_its_input_is(
         wanted = wanted.masked_fill(wanted == 1, -100)
     elif target == "shares":
         wanted = torch.rand(shape).softmax(classes)
-    whole = wanted.long() if target == "bytes" else wanted  # PyTorch takes some bytes
+    whole = wanted if target == "shares" else wanted.long()  # it smooths no bytes
     ours = nn.CrossEntropyLoss(**settings)
     theirs = torch.nn.CrossEntropyLoss(**settings)
 
@@ -403,6 +404,31 @@ CALLS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
         "Conv2d",
         {"kernel_size": 3, "padding": -1},
         (numbers(2, 4, 7, 6),),
+    ),
+    "no channel": ("MaxPool2d", {"kernel_size": 2}, (numbers(2, 0, 6, 8),)),
+    "no channel of one": ("MaxPool2d", {"kernel_size": 2}, (numbers(0, 6, 8),)),
+    "no pixel": (
+        "MaxPool2d",
+        {"kernel_size": 2, "padding": 1},
+        (numbers(2, 3, 0, 8),),
+    ),
+    "three paddings": (
+        "MaxPool2d",
+        {"kernel_size": 2, "padding": (1, 1, 1)},
+        (numbers(2, 3, 6, 8),),
+    ),
+    "dilation of zero": (
+        "MaxPool2d",
+        {"kernel_size": 2, "dilation": 0},
+        (numbers(2, 3, 6, 8),),
+    ),
+    "images in a list": ("MaxPool2d", {"kernel_size": 1}, ([[[1.0]]],)),
+    "large alpha": ("ELU", {"alpha": 1e300}, (numbers(5, 4),)),
+    "large slope": ("LeakyReLU", {"negative_slope": -1e300}, (numbers(5, 4),)),
+    "bytes of places": (
+        "CrossEntropyLoss",
+        {},
+        (numbers(2, 4, 3), torch.zeros(2, 3).byte()),
     ),
     "sigmoid of a list": ("Sigmoid", {}, ([1.0],)),
     "window of nothing": ("MaxPool2d", {"kernel_size": 0}, (numbers(2, 3, 6, 8),)),
@@ -517,6 +543,89 @@ def test_pixels_without_a_number_win_where_they_do_in_pytorch(
         X[choices > 0.9] = torch.nan
 
     torch.testing.assert_close(results(ours, X), results(theirs, X), equal_nan=True)
+
+
+def has_an_empty_window(sides: Any, outputs: Any, settings: dict[str, Any]) -> bool:
+    """Tell, window by window, whether one along an axis has no pixel."""
+    step, padding, dilation = (settings[x] for x in ("stride", "padding", "dilation"))
+    return not all(
+        any(
+            0 <= i * step - padding + u * dilation < side
+            for u in range(settings["kernel_size"])
+        )
+        for side, many in zip(sides, outputs, strict=True)
+        for i in range(many)
+    )
+
+
+POOLING = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+WINDOWS = product((1, 2, 3, 4), (1, 2, 3), (0, 1, 2), (1, 2, 3, 5), (False, True))
+
+
+def test_a_window_without_a_pixel_is_refused_and_never_given_to_pytorch() -> None:
+    outcomes = []
+    for values, sides in product(WINDOWS, [(1, 3), (2, 2), (5, 3)]):
+        settings = dict(zip(POOLING, values, strict=True)) | {"return_indices": True}
+        ours, theirs = both("MaxPool2d", settings)
+        X = numbers(1, 2, *sides)
+        try:
+            outputs = theirs(X.to("meta"))[0].shape[2:]  # without memory, so it is safe
+        except RuntimeError as refused:
+            outcomes.append("refused")
+            with pytest.raises(RuntimeError, match=re.escape(str(refused))):
+                ours(X)
+            continue
+        if has_an_empty_window(sides, outputs, settings):
+            outcomes.append("empty")
+            with pytest.raises(ValueError, match="has no pixel"):
+                ours(X)
+        else:
+            outcomes.append("taken")
+            torch.testing.assert_close(results(ours, X), results(theirs, X))
+    assert all(outcomes.count(each) > 5 for each in ("refused", "empty", "taken"))
+
+
+BENT = {
+    "relu": ("ReLU", {}),
+    "leaky relu": ("LeakyReLU", {}),
+    "leaky relu, turned up": ("LeakyReLU", {"negative_slope": -0.3}),
+    "elu": ("ELU", {}),
+    "elu, turned up": ("ELU", {"alpha": -0.3}),
+}
+every_bend = pytest.mark.parametrize(
+    ("name", "settings"), BENT.values(), ids=BENT.keys()
+)
+
+
+@every_bend
+@pytest.mark.parametrize(
+    ("dtype", "rtol"), [(torch.float32, 1e-6), (torch.float64, 1e-14)]
+)
+def test_first_and_second_derivatives_are_pytorch_s_far_below_and_at_zero(
+    name: str, settings: dict[str, Any], dtype: torch.dtype, rtol: float
+) -> None:
+    below = [-torch.inf, -80.0, -20.0, -8.0, -1.0, -0.9, -1e-9, -0.0]
+    X = torch.tensor([*below, 0.0, 1e-9, 5.0, torch.inf], dtype=dtype)
+    found = []
+
+    for module in both(name, settings):
+        leaf = X.clone().requires_grad_()
+        Y = module(leaf)
+        (slope,) = torch.autograd.grad(Y.sum(), leaf, create_graph=True)
+        found.append([Y, slope, *torch.autograd.grad(slope.sum(), leaf)])
+
+    torch.testing.assert_close(*found, rtol=rtol, atol=0)
+
+
+@pytest.mark.parametrize("name", ["leaky relu, turned up", "elu, turned up"])
+def test_turned_up_and_in_place_too_gradients_are_right(name: str) -> None:
+    cls, settings = BENT[name]
+    X = numbers(5, 4)
+
+    found = results(getattr(nn, cls)(**settings, inplace=True), X)
+
+    # PyTorch has a gradient only where it is not in place.
+    torch.testing.assert_close(found, results(getattr(torch.nn, cls)(**settings), X))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])

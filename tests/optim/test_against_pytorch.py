@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlnotes import optim
+from dlnotes.optim.step import BLOCK
 
 Settings = dict[str, Any]
 
@@ -244,6 +245,19 @@ def test_a_step_can_be_differentiated(name: str) -> None:
 
 
 @either
+def test_a_rate_in_a_list_of_one_moves_a_number_without_axes(name: str) -> None:
+    ends = []
+    for each in both(name):
+        theta = torch.tensor(1.0, requires_grad=True).clone()
+        optimizer = each([theta], lr=torch.tensor([0.1]), differentiable=True)
+        theta.grad = torch.tensor(0.5)
+        optimizer.step()
+        ends.append(theta.detach())
+
+    torch.testing.assert_close(*ends)
+
+
+@either
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("overflow", [False, True])
 def test_scaled_gradients_are_scaled_back_or_skipped(
@@ -387,7 +401,7 @@ def test_adam_survives_gradients_whose_squares_overflow(
 @either
 @pytest.mark.parametrize(
     "shapes",
-    [[(0, 3)], [(2**18 + 5,)], [(2**18,), (3,), (2**17, 2), (2**18 + 1,), (0,)]],
+    [[(0, 3)], [(BLOCK + 5,)], [(BLOCK,), (3,), (BLOCK // 2, 2), (BLOCK + 1,), (0,)]],
     ids=str,
 )
 def test_parameters_of_any_size_are_all_updated(

@@ -150,7 +150,7 @@ def softmax(logits: Float[Array, "*batch classes"]) -> Float[Array, "*batch clas
         return logits
     xp = array_namespace(logits)
     e = xp.exp(_below_largest(logits))
-    return e / xp.sum(e, axis=-1, keepdims=True)
+    return xp.astype(e / _sum(e)[..., None], e.dtype, copy=False)
 
 
 @checked
@@ -191,7 +191,8 @@ def log_softmax(
     if logits.shape[-1] == 0:
         return logits
     xp, below = array_namespace(logits), _below_largest(logits)
-    return below - xp.log(xp.sum(xp.exp(below), axis=-1, keepdims=True))
+    log_p = below - xp.log(_sum(xp.exp(below)))[..., None]
+    return xp.astype(log_p, logits.dtype, copy=False)
 
 
 @checked
@@ -246,8 +247,8 @@ def cross_entropy(
     n = xp.arange(instances, device=logits.device)
     k = xp.reshape(xp.astype(xp.where(known, labels, 0), n.dtype), (instances,))
     right = xp.reshape(below, (instances, logits.shape[-1]))[n, k]
-    L = xp.log(xp.sum(xp.exp(below), axis=-1)) - xp.reshape(right, labels.shape)
-    return xp.where(known, L, xp.nan)
+    L = xp.log(_sum(xp.exp(below))) - xp.reshape(right, labels.shape)
+    return xp.where(known, xp.astype(L, logits.dtype, copy=False), xp.nan)
 
 
 @checked
@@ -344,7 +345,11 @@ def binary_cross_entropy(
     ... ).tolist()
     [0.0, 30.0, 800.0]
     """
-    return y * softplus(-logits) + (1 - y) * softplus(logits)
+    xp = array_namespace(logits)
+    # An infinite logit that is right costs nothing, and not zero times infinite.
+    right = xp.isinf(logits) & (y == sigmoid(logits))
+    z = xp.where(right, 1e4 * (2 * y - 1), logits)
+    return y * softplus(-z) + (1 - y) * softplus(z)
 
 
 @checked
@@ -390,6 +395,12 @@ def binary_cross_entropy_gradient(
 def _below_largest(logits: Array) -> Array:
     """Subtract from each logit the largest one of its instance."""
     return logits - array_namespace(logits).max(logits, axis=-1, keepdims=True)
+
+
+def _sum(e: Array) -> Array:
+    """Add over the classes, half precision in single: 65,505 ones overflow float16."""
+    xp = array_namespace(e)
+    return xp.sum(e, axis=-1, dtype=xp.result_type(e.dtype, xp.float32))
 
 
 def _check_labels(labels: Array, classes: int) -> Array:

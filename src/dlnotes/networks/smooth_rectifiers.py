@@ -168,7 +168,8 @@ def silu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     >>> silu_derivative(np.array([-2.0, 0.0, 2.0])).round(3).tolist()
     [-0.091, 0.5, 1.091]
     """
-    return sigmoid(z) + z * sigmoid_derivative(z)
+    slope = sigmoid_derivative(z)
+    return sigmoid(z) + _where_it_counts(z, slope) * slope
 
 
 @checked
@@ -245,8 +246,9 @@ def gelu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     array([1., 1., 1.])
     """
     u = sqrt(8 / pi) * (z + 0.044715 * z**3)
-    u_slope = sqrt(8 / pi) * (1 + 3 * 0.044715 * z**2)
-    return sigmoid(u) + z * sigmoid_derivative(u) * u_slope
+    slope = sigmoid_derivative(u)
+    z = _where_it_counts(z, slope)
+    return sigmoid(u) + z * slope * (sqrt(8 / pi) * (1 + 3 * 0.044715 * z**2))
 
 
 @checked
@@ -313,7 +315,10 @@ def mish_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     >>> mish_derivative(np.array([-2.0, 0.0, 2.0])).round(3).tolist()
     [-0.108, 0.6, 1.069]
     """
-    return tanh(softplus(z)) + z * tanh_derivative(softplus(z)) * sigmoid(z)
+    slope = tanh_derivative(softplus(z))
+    return tanh(softplus(z)) + _where_it_counts(
+        z, slope * sigmoid(z)
+    ) * slope * sigmoid(z)
 
 
 @checked
@@ -401,3 +406,8 @@ ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "Mish": (mish, mish_derivative),
     "sine": (sine, sine_derivative),
 }
+
+
+def _where_it_counts(z: Array, slope: Array) -> Array:
+    """Return zero for what a slope of zero multiplies, since it may be infinite."""
+    return array_namespace(z).where(slope == 0, 0, z)

@@ -3,11 +3,13 @@
 What `torch.fx` does not look into is a function of the module, beside its class.
 """
 
+from math import isfinite
+
 import torch
 from torch import Tensor
 
 from dlnotes.networks.activations import sigmoid, tanh
-from dlnotes.networks.rectifiers import elu, leaky_relu, relu
+from dlnotes.networks.rectifiers import elu, elu_derivative, leaky_relu, relu
 from dlnotes.nn.errors import with_pytorch_errors
 from dlnotes.nn.precision import without_autocast
 
@@ -60,20 +62,27 @@ class Tanh(torch.nn.Tanh):
 @torch.fx.wrap
 @without_autocast
 def _relu(z: Tensor, *, inplace: bool) -> Tensor:
-    return z.copy_(relu(z)) if inplace else relu(z)
+    a = _twice_differentiable(relu(z))
+    return z.copy_(a) if inplace else a
 
 
 @torch.fx.wrap
 @without_autocast
 def _leaky_relu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
-    a = leaky_relu(z, alpha=alpha)
+    _check(z, alpha)
+    a = _twice_differentiable(leaky_relu(z, alpha=alpha))
     return z.copy_(a) if inplace else a
 
 
 @torch.fx.wrap
 @without_autocast
 def _elu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
-    a = elu(z, alpha=alpha)
+    """Compute the ELU from pieces of which each has PyTorch's derivatives."""
+    _check(z, alpha)
+    # PyTorch differentiates expm1 as its result plus 1, which far below 0 is rounded.
+    far = elu_derivative(z, alpha=alpha) - alpha
+    a = torch.where(z < -1, far, elu(z, alpha=alpha))
+    a = torch.where(z == 0, leaky_relu(z, alpha=alpha), a)
     return z.copy_(a) if inplace else a
 
 
@@ -87,6 +96,19 @@ def _sigmoid(z: Tensor) -> Tensor:
 @without_autocast
 def _tanh(z: Tensor) -> Tensor:
     return tanh(_as_float(z))
+
+
+def _twice_differentiable(a: Tensor) -> Tensor:
+    """Return the same numbers, whose constant slopes have a derivative of zero."""
+    return a.pow(1)
+
+
+def _check(z: Tensor, setting: float) -> None:
+    """Refuse, where it is not traced, a setting that PyTorch cannot convert."""
+    if torch.compiler.is_compiling() or not isfinite(setting):
+        return
+    if abs(setting) > torch.finfo(torch.promote_types(z.dtype, torch.float32)).max:
+        raise ValueError(f"{setting} is too large for {z.dtype}")
 
 
 def _as_float(z: Tensor) -> Tensor:

@@ -94,6 +94,8 @@ def _labeled(
     """Return the loss of each instance, and what all of them weigh."""
     if labels.dtype not in (torch.int64, torch.uint8):
         raise TypeError(f"labels must be int64 or uint8, got {labels.dtype}")
+    if labels.dtype == torch.uint8 and labels.ndim > 1 and labels.numel():
+        raise TypeError("labels of places must be int64, got uint8")
     ignored = labels == ignore_index
     labels = labels.long().masked_fill(ignored, 0)
     losses = cross_entropy(logits, labels)

@@ -1,5 +1,6 @@
 """Pooling layers."""
 
+from itertools import product, starmap
 from typing import Any
 
 import torch
@@ -9,8 +10,24 @@ from torch.nn.functional import pad
 from dlnotes.cnn.pooling import max_pool2d_winners
 from dlnotes.nn.errors import with_pytorch_errors
 from dlnotes.nn.memory_format import match_memory_format
+from dlnotes.nn.precision import without_autocast
 
 Pair = tuple[int, int]
+
+
+def _ask_pytorch(layer: torch.nn.MaxPool2d, images: Tensor) -> Any:
+    """Let PyTorch refuse what it refuses.
+
+    Where a window has no pixel, PyTorch's layer reads memory that is not the image's,
+    so there it is asked without memory.
+    """
+    padding, dilation = (
+        each if isinstance(each, list | tuple) else (each,)
+        for each in (layer.padding, layer.dilation)
+    )
+    if any(starmap(_misses, product(getattr(images, "shape", ()), padding, dilation))):
+        images = images.to("meta")
+    return torch.nn.MaxPool2d.forward(layer, images)
 
 
 class MaxPool2d(torch.nn.MaxPool2d):
@@ -31,7 +48,7 @@ class MaxPool2d(torch.nn.MaxPool2d):
     (tensor([[[7., 4.]]]), tensor([[[1, 5]]]))
     """
 
-    @with_pytorch_errors(torch.nn.MaxPool2d.forward)
+    @with_pytorch_errors(_ask_pytorch)
     def forward(self, input: Tensor) -> Any:  # noqa: A002
         """Keep the largest pixel of each window, and tell where it was if wanted."""
         stride: Any = self.stride
@@ -47,12 +64,15 @@ class MaxPool2d(torch.nn.MaxPool2d):
 
 
 @torch.fx.wrap
+@without_autocast
 def _pool(
     images: Tensor, kernel_size: Pair, *, ceil_mode: bool, **settings: Pair
 ) -> tuple[Tensor, Tensor]:
     """Return the largest pixels, and where they are, counted row by row."""
     X = images if images.ndim == 4 else images[None]
-    width = X.shape[-1]
+    if not X.shape[1]:
+        raise ValueError("images must have at least one channel")
+    height, width = X.shape[-2:]
     if ceil_mode:
         down, across = (
             _rest(
@@ -64,6 +84,11 @@ def _pool(
         )
         X = pad(X, (0, across, 0, down), value=_lowest(X))
     winners = max_pool2d_winners(X.detach(), kernel_size, **settings)
+    if any(map(_misses, (height, width), settings["padding"], settings["dilation"])):
+        raise ValueError(
+            f"the first window has no pixel: images of {height} by {width} are smaller "
+            f"than dilation {settings['dilation']}"
+        )
     rows, columns = _places(winners, kernel_size, **settings)
     at = (rows * X.shape[-1] + columns).flatten(-2)
     Y = match_memory_format(X.flatten(-2).gather(-1, at).reshape(winners.shape), X)
@@ -95,6 +120,14 @@ def _rest(
     last = -(-(side + 2 * padding - reach) // stride) * stride  # where it begins
     last -= stride if last >= side + padding else 0
     return max(0, last + reach - (side + 2 * padding))
+
+
+def _misses(side: int, padding: int, dilation: int) -> bool:
+    """Tell whether the first window steps over an axis, from the padding before it.
+
+    Only the first can: PyTorch refuses settings with which another one would.
+    """
+    return 0 < side < dilation and -padding % dilation >= side
 
 
 def _lowest(X: Tensor) -> float:

@@ -6,8 +6,9 @@ to end first, and one that is large is taken in pieces that stay in the processo
 cache.  Each number is updated by itself, so the result is the same.
 
 What is used of PyTorch is documented, except ``_init_group`` of its Adam, which makes
-the state and refuses what Adam does not take, and ``found_inf`` and ``grad_scale``,
-which its gradient scaler sets on an optimizer.
+the state and refuses what Adam does not take, ``found_inf`` and ``grad_scale``, which
+its gradient scaler sets on an optimizer, and ``_foreach_copy_``, by which its own
+optimizers write many arrays in one call.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from dlnotes.optimization import gradient_descent
 
-BLOCK = 2**18  # numbers that are updated at once on a CPU
+BLOCK = 2**19  # numbers that are updated at once on a CPU
 PLAIN = (Tensor, torch.nn.Parameter)
 
 Row = list[Tensor]  # a parameter, its gradient, and what is kept for it
@@ -94,12 +95,12 @@ def take(step: Step, rows: list[Row], *, together: bool) -> None:
             ):
                 before.copy_(after)
             continue
-        sizes = [row[0].numel() for row in block]
-        results = step(*map(torch.cat, zip(*block, strict=True)))
-        split = [torch.split(each, sizes) for each in results]
-        for row, parts in zip(block, zip(*split, strict=True), strict=True):
-            for before, part in zip((row[0], *row[2:]), parts, strict=True):
-                before.copy_(part)
+        columns = [list(each) for each in zip(*block, strict=True)]
+        results = step(*map(torch.cat, columns))
+        sizes = [each.numel() for each in columns[0]]
+        written = (columns[0], *columns[2:])  # but not the gradients
+        for many, made in zip(written, results, strict=True):
+            torch._foreach_copy_(many, torch.split(made, sizes))
 
 
 def _blocks(rows: list[Row]) -> Iterator[list[Row]]:
