@@ -36,6 +36,12 @@ def few(rng: np.random.Generator) -> Task:
     return moons(rng, train=10, noise=0.1)
 
 
+def garments(rng: np.random.Generator) -> Task:
+    task = moons(rng, train=4, test=4, noise=0.1)
+    train, test = ((X.repeat(1, 392), y) for X, y in (task.train, task.test))
+    return replace(task, train=train, test=test)
+
+
 @pytest.mark.parametrize(
     ("added", "verdict"),
     [
@@ -171,7 +177,8 @@ def test_filters_must_differ_and_become_structured(
 ) -> None:
     wide, narrow = "variance 2 / inputs", "variance 1 / (3 inputs)"
     shares = {
-        "pairs that are duplicates": [pairs] * 5,
+        "pairs that are duplicates before training": [0.02] * 5,
+        "pairs that are duplicates after training": [pairs] * 5,
         "structured filters before training": about(first),
         "structured filters after training": [last] * 5,
     }
@@ -186,7 +193,27 @@ def test_filters_must_differ_and_become_structured(
     ruling = arithmetic.judge_filters(found)
 
     assert ruling.verdict is verdict
-    assert f"goes from {first:.1%} to {last:.1%}" in ruling.because
+    assert f"{pairs:.1%} of the pairs are duplicates (2.0% of untr" in ruling.because
+    assert f"goes from {first:.1%}, untrained, to {last:.1%}" in ruling.because
+    assert ruling.condition.startswith("from weights of variance 2 / inputs ")
+
+
+def test_untrained_filters_are_the_control() -> None:
+    trial = Trial("untrained", garments, arithmetic.classifier(2.0), epochs=1)
+    _, model, _ = trial.start(3)
+
+    noted = arithmetic.look_at_filters(trial, 0.01, 3)
+
+    filters = arithmetic.unit_filters(model)
+    for what, share in (
+        ("pairs that are duplicates", arithmetic.duplicates),
+        ("structured filters", arithmetic.structured),
+    ):
+        assert noted[f"share of {what} before training"] == share(filters)
+    assert {name for name in noted if name.endswith("after training")} == {
+        f"share of {what} after training"
+        for what in ("pairs that are duplicates", "structured filters")
+    }
 
 
 def test_filters_are_duplicates_up_to_sign_brightness_and_contrast() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.claims.made_up import far_apart, near
 
 from dlnotes.claims import EXPERIMENTS, Row, Verdict
-from dlnotes.claims.evidence import rows
+from dlnotes.claims.evidence import join_words, rows
 from dlnotes.claims.networks.rectifiers import MONOTONIC
 from dlnotes.claims.networks.smooth_rectifiers import (
     EIGHT,
@@ -72,6 +72,17 @@ def test_the_reason_names_what_failed_and_the_condition_what_counts() -> None:
     assert ruling.condition == "for sine on b"
 
 
+@pytest.mark.parametrize("failed", [[], ["tanh"]])
+def test_where_no_failure_counts_there_is_no_condition(failed: list[str]) -> None:
+    train = {(name, "a"): BAD for name in failed}
+    found = scores("training score", train) + scores("test score", {})
+
+    ruling = judge_nonmonotonic(found)
+
+    assert (ruling.verdict, ruling.condition) == (FAILS, "")
+    assert f"{join_words(failed or ['none'])} on a" in ruling.because
+
+
 @pytest.mark.parametrize(
     ("behind", "verdict"),
     [(0, HOLDS), (1, CONDITIONAL), (2, CONDITIONAL), (3, FAILS), (7, FAILS)],
@@ -87,8 +98,12 @@ def test_the_rule_about_many_activations(
 
     ruling = judge_eight(rows("test score", test, "digits"))
 
+    slow = EIGHT[:behind]
     assert ruling.verdict is verdict
-    assert ("none" in ruling.because) == (behind == 0)
+    assert f"GELU; {join_words(slow or ['none of the others'])} may" in ruling.because
+    assert ruling.condition == (
+        f"for all but {join_words(slow)}" if slow else "for all"
+    )
 
 
 @pytest.mark.parametrize(
