@@ -61,6 +61,7 @@ def test_what_a_script_computes_is_measured_and_what_it_waits_is_not(
     clock = iter([5.0, 7.5])
     monkeypatch.setattr(gallery_times, "slowness", lambda: 2.0)
     monkeypatch.setattr("time.process_time", lambda: next(clock))
+    monkeypatch.setattr(gallery_times, "load", lambda: None)
 
     for when in ("before", "after"):
         gallery_times.clock({}, "question.py", when)  # as sphinx-gallery names it
