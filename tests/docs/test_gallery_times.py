@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import caches
 import gallery_times
 
 
@@ -90,7 +91,7 @@ def test_a_script_that_nothing_holds_to_the_budget_is_warned_of(
 
 
 def test_no_two_scripts_have_one_name() -> None:
-    names = [path.name for path in gallery_times.GALLERY.rglob("*.py")]
+    names = [path.name for path in caches.GALLERY.rglob("*.py")]
 
     assert names
     assert len({*names}) == len(names)
