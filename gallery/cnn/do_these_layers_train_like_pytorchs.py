@@ -128,8 +128,8 @@ print(f"after {len(first)} steps in each library, {share} are right")
 # %%
 # More data
 # ---------
-# Ours goes on in single precision, on 6,400 images, or a hundred times as many on a GPU,
-# while its learning rate falls to zero.  PyTorch's schedule does not mind whose
+# Ours goes on in single precision, on 6,400 images, or a hundred times as many on a
+# GPU, while its learning rate falls to zero.  PyTorch's schedule does not mind whose
 # optimizer it is.
 
 amount = 6400 * (1 if where.type == "cpu" else 100)
