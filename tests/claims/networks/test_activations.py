@@ -176,10 +176,10 @@ def test_the_variance_is_that_of_an_integral(
 # Linear
 
 
-@pytest.mark.parametrize("depth", [1, 2, 5])
+@pytest.mark.parametrize("depth", [1, 5])
 def test_a_stack_of_layers_collapses_whatever_it_has_learned(depth: int) -> None:
     trial = Trial("linear", double_moons, linear_stack(depth), epochs=50)
-    _, model, _ = trial.run(0.01, 0)
+    _, model, _ = trial.start(0)
 
     measured = collapsed(trial, 0.01, 0)
 
