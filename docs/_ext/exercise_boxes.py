@@ -43,7 +43,8 @@ def _absolute(section: str, match: re.Match[str]) -> str:
     chapter = section.partition("/")[0]
     if match[2]:
         words = f"{match[1]} <" if match[1] else ""
-        return f"{{doc}}`{words}/{chapter}/{match[2]}{'>' * bool(words)}`"
+        place = posixpath.normpath(f"/{chapter}/{match[2]}")
+        return f"{{doc}}`{words}{place}{'>' * bool(words)}`"
     path, _, anchor = match[3].partition("#")
     place = f"/{chapter}/{path}" if path else f"/{section}.md"
     return f"]({posixpath.normpath(place)}{anchor and f'#{anchor}'})"

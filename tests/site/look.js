@@ -44,6 +44,7 @@ const look = (() => {
 
   let wanted = [];
   let samples = new Map();
+  const kept = new Set();
   const colors = () =>
     [
       ...document.body.querySelectorAll(
@@ -56,8 +57,8 @@ const look = (() => {
     });
 
   return {
-    // Unfold all; and leave one word of each color in code, and of a formula its box,
-    // which are the same on all pages, and which axe would be slow to look at.
+    // Unfold all; and leave one word of each color in code, and of a formula or figure
+    // its box: the rest is the same everywhere, and slow to look at again and again.
     unfold() {
       for (const fold of document.querySelectorAll("details")) fold.open = true;
     },
@@ -75,6 +76,23 @@ const look = (() => {
         each.replaceChildren();
         each.style.cssText += `display: inline-block; width: ${sizes[k].width}px`;
       });
+      for (const each of document.images) {
+        const { width, height } = each.getBoundingClientRect();
+        each.style.cssText += `width: ${width}px; height: ${height}px`;
+        each.src = "data:,";
+      }
+    },
+    // Leave the texts that have been kept, and what they stand in.
+    keep(keys) {
+      for (const key of keys) kept.add(samples.get(key));
+    },
+    prune() {
+      const stays = new Set(document.querySelectorAll(".theme-toggle, .theme-toggle *"));
+      for (const box of [...stays, ...kept])
+        for (let each = box; each; each = each.parentElement) stays.add(each);
+      for (const box of document.body.querySelectorAll("*"))
+        if (!stays.has(box)) box.remove();
+      kept.clear();
     },
 
     // What is cut off, or makes the page scroll sideways.
@@ -124,13 +142,13 @@ const look = (() => {
       return [...samples.keys()];
     },
     async contrast(keys, rules) {
+      if (!keys.length) return [];
       const include = keys.map((key) => samples.get(key));
       const options = { reporter: "no-passes", runOnly: rules };
       return (await axe.run({ include }, options)).violations;
     },
-    async access(rules) {
-      const off = Object.fromEntries(rules.map((rule) => [rule, { enabled: false }]));
-      return (await axe.run(document, { reporter: "no-passes", rules: off })).violations;
+    async access(options) {
+      return (await axe.run(document, { reporter: "no-passes", ...options })).violations;
     },
   };
 })();

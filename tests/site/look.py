@@ -1,9 +1,11 @@
 """What is wrong with how a page looks: light and dark, wide and narrow.
 
-A page is opened once.  Access is judged at two widths; contrast in each of the views,
-which are these widths, both choices of the reader and both systems.  What axe says of
-contrast follows from a text's color, size and weight and from what is behind it, so a
-text is judged that looks like none before, on this page or another.
+A page is opened once.  What axe finds whatever the colors is asked at one width, and at
+the other of the pages that are made in different ways; of the rest only what scrolls.
+Contrast is asked for both choices of the reader: at one width on both systems, and at
+the other, if all colors have been seen to be the same on both, on one.  It follows from
+a text's color, size and weight and from what is behind it, so those texts are judged
+that look like none before, on this page or another.
 """
 
 from collections.abc import Iterator
@@ -17,7 +19,12 @@ if TYPE_CHECKING:
 
 WIDE, PHONE, NARROW = 1280, 390, 320  # pixels
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+OTHER: dict[str, Literal["light", "dark"]] = {"light": "dark", "dark": "light"}
 CONTRAST = ["color-contrast", "link-in-text-block"]
+BUT_CONTRAST = {"rules": {rule: {"enabled": False} for rule in CONTRAST}}
+SCROLLS = {"runOnly": ["scrollable-region-focusable"]}
+DIFFERENT = {"index.html", "search.html", "genindex.html", "gallery/index.html"}
+DIFFERENT |= {"glossary.html", "claims.html", "cnn/convolution.html"}
 # Not a pointer's click, before which Playwright waits until nothing moves.
 CLICK = """
 [...document.querySelectorAll(".theme-toggle")].find(
@@ -40,6 +47,7 @@ class Looker:
         self.page = watched(browser.new_context(), site, self.noted)
         self.site = site
         self.judged = judged  # looks of texts, which all pages share
+        self.new: set[str] = set()  # those of this page
         self.tools = axe() + Path(__file__).with_suffix(".js").read_text("utf-8")
 
     def problems(self, name: str) -> Iterator[str]:
@@ -54,46 +62,75 @@ class Looker:
             for what in self.page.evaluate("look.cut()"):
                 yield f"{name}, {width} px: cut off: {what}"
         self.page.evaluate("look.thin()")
-        for width in (NARROW, WIDE):
-            self._resize(width)
-            found = [*self._access(), *self._colors()]
-            yield from (f"{name}, {width} px: {what}" for what in found)
+        yield from (
+            f"{name}, {what}" for what in [*self._access(name), *self._views(name)]
+        )
         yield from (f"{name}: {problem}" for problem in self.noted)
         self.noted.clear()
 
     def _resize(self, width: int) -> None:
-        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.set_viewport_size({"width": width, "height": 600})
 
-    def _access(self) -> Iterator[str]:
+    def _access(self, name: str) -> Iterator[str]:
         """Say what axe finds, whatever the colors."""
-        found = self.page.evaluate("but => look.access(but)", CONTRAST)
-        yield from map(_finding, found)
+        for width in (NARROW, WIDE):
+            self._resize(width)
+            everything = width == WIDE or name in DIFFERENT
+            options = BUT_CONTRAST if everything else SCROLLS
+            for finding in self.page.evaluate("how => look.access(how)", options):
+                yield f"{width} px: {_finding(finding)}"
 
-    def _colors(self) -> Iterator[str]:
+    def _views(self, name: str) -> Iterator[str]:
         """Say which colors do not follow the reader's choice, or are hard to see."""
+        self.new = set()
+        yield from self._follows()
+        for _ in self._views_of(NARROW, every=name in DIFFERENT):
+            self._keep()
+        if self.new:
+            self.judged |= self.new
+            self.page.evaluate("look.prune()")  # axe makes short work of the rest
+            yield from self._contrast()
+
+    def _follows(self) -> Iterator[str]:
+        """Say what has other colors than where the system is as the choice is."""
         for choice in SCHEMES:
             self.page.emulate_media(color_scheme=choice)
             choose(self.page, "auto")
             self.page.evaluate("look.remember()")
             choose(self.page, choice)
-            for system in SCHEMES:
+            for system in (choice, OTHER[choice]):
                 self.page.emulate_media(color_scheme=system)
-                here = f"{choice} chosen on a {system} system"
                 if other := self.page.evaluate("to => look.differs(to)", choice):
-                    yield f"{here}: {other}"
-                yield from (f"{here}: {what}" for what in self._contrast())
-        choose(self.page, "auto")
+                    yield f"{choice} chosen on a {system} system: {other}"
+                self._keep()
+
+    def _keep(self) -> None:
+        """Keep a text of each look that is new."""
+        looks = {*self.page.evaluate("look.sample()")} - self.judged
+        self.page.evaluate("looks => look.keep(looks)", [*looks])
+        self.new |= looks
 
     def _contrast(self) -> Iterator[str]:
-        """Say what axe finds of the texts that look like none that it has judged."""
-        new = [*filter(self._is_new, self.page.evaluate("look.sample()"))]
-        if new:
-            self.judged.update(new)
-            call = "([texts, rules]) => look.contrast(texts, rules)"
-            yield from map(_finding, self.page.evaluate(call, [new, CONTRAST]))
+        """Say what axe finds of the texts that were kept, each once."""
+        call = "([looks, rules]) => look.contrast(looks, rules)"
+        for width in (WIDE, NARROW):
+            for here in self._views_of(width, every=True):
+                looks = self.new.intersection(self.page.evaluate("look.sample()"))
+                for what in self.page.evaluate(call, [[*looks], CONTRAST]):
+                    yield f"{here}: {_finding(what)}"
+                self.new -= looks
+                if not self.new:
+                    return
+        yield from (f"not judged: {look}" for look in self.new)
 
-    def _is_new(self, text: str) -> bool:
-        return text not in self.judged
+    def _views_of(self, width: int, *, every: bool) -> Iterator[str]:
+        """Go through the choices, and through both systems or that of the choice."""
+        self._resize(width)
+        for choice in reversed(SCHEMES):
+            choose(self.page, choice)
+            for system in (OTHER[choice], choice)[not every :]:
+                self.page.emulate_media(color_scheme=system)
+                yield f"{width} px, {choice} chosen on a {system} system"
 
 
 def choose(page: "Page", choice: str) -> None:

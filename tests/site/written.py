@@ -20,7 +20,7 @@ RAW = re.compile(
 )
 SOURCE = re.compile(r"^```python\n(?s:.*?)^```$", re.MULTILINE)
 # A heading, and then one that is no smaller; or nothing more but another cell's.
-EMPTY = re.compile(r"^(?:#{2} .+\n+(?=##? )|### .+\n+(?=#{1,3} ))", re.MULTILINE)
+EMPTY = re.compile(r"^(?:## .+(?=\n+##? )|### .+(?=\n+#{1,3} ))", re.MULTILINE)
 SOLVED = re.compile(r"<summary>Solution</summary>(?:(?!<details>)[\s\S])*</details>\Z")
 BOILERPLATE = "Go to the end to download"
 FOOT = ("Repository", "Version ", "license", "Cite this book")
@@ -138,9 +138,9 @@ def _cells(cells: list[Any]) -> Iterator[str]:
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             yield from (f"shows {raw!r}" for raw in RAW.findall(SOURCE.sub("", text)))
-            yield from (f"{each} has no text" for each in EMPTY.findall(text))
+            yield from (f"{each!r} has no text" for each in EMPTY.findall(text))
             above = text
         elif SOLVED.search(above) and not (
             cell["metadata"].get("jupyter", {}).get("source_hidden")
         ):
-            yield f"a solution stands open: {text!r}"
+            yield f"a solution stands open: {text[:60]!r}"
