@@ -20,7 +20,7 @@ import written
 from browser import served, started
 from look import Looker
 
-START, EACH = 120, 20  # seconds that all and that a page may take, on a busy machine
+START, EACH = 120, 30  # seconds that all and that a page may take, on a busy machine
 
 Part = tuple[str, Callable[[Looker], Iterable[str]]]
 

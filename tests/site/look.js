@@ -147,8 +147,15 @@ const look = (() => {
       const options = { reporter: "no-passes", runOnly: rules };
       return (await axe.run({ include }, options)).violations;
     },
+    // Axe hears no formula, so it takes a header that is one for empty.
     async access(options) {
-      return (await axe.run(document, { reporter: "no-passes", ...options })).violations;
+      const found = await axe.run(document, { reporter: "no-passes", ...options });
+      for (const each of found.violations)
+        if (each.id === "empty-table-header")
+          each.nodes = each.nodes.filter(
+            ({ target }) => !document.querySelector(`:is(${target[0]}) math`),
+          );
+      return found.violations.filter((each) => each.nodes.length);
     },
   };
 })();
