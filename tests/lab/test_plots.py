@@ -112,7 +112,7 @@ def test_zero_lets_the_page_through_and_signs_have_their_colors(ax: Axes) -> Non
     plots.picture(ax, np.array([[-1.0, 0.0, 1.0]]), reach=1.0)
 
     (shown,) = ax.images
-    negative, zero, positive = shown.to_rgba(shown.get_array())[0]
+    negative, zero, positive = shown.to_rgba(np.asarray(shown.get_array()))[0]
     assert (negative[3], positive[3]) == (1.0, 1.0)
     assert zero[3] < 0.01
     assert negative[2] > negative[0]
