@@ -1,6 +1,5 @@
 """What the indexes list: equations, errata, claims, exercises, sources and data."""
 
-import re
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +9,7 @@ from boxes import card, folded, footer, heading
 from dlnotes.claims import Finding, Verdict, ledger
 from dlnotes.contents import CONTENTS
 from dlnotes.exercises import named
+from exercise_boxes import beginning
 from publication import REPOSITORY
 
 
@@ -113,26 +113,8 @@ def exercise(row: inventory.Set) -> str:
     if row.name:
         function = named(row.name).solution.__name__
         return f"- {link} Write `{function}`: `{row.name}`"
-    text = beginning(row.text)
+    text = beginning(row)
     return f"- {link} {text if text.startswith('On data') else f'On paper: {text}'}"
-
-
-def beginning(text: str, most: int = 90) -> str:
-    """Return the first words of a text, and no more than whole formulas and roles."""
-    words = " ".join(text.partition("\n\n")[0].split())
-    words = re.sub(r"\{[\w:]+\}`~?([^`<]*?)(?: ?<[^>]*>)?`", shown, words)
-    if len(words) <= most:
-        return words
-    cut = words[: words.rfind(" ", 0, most)]
-    for mark in "$`*[":
-        if cut.count(mark) % 2:
-            cut = cut[: cut.rindex(mark)]
-    return f"{cut.rstrip(' ,;:(')} ..."
-
-
-def shown(role: re.Match[str]) -> str:
-    """Write the words of a role, and nothing for the number of an equation."""
-    return "the equation" if role[0].startswith("{eq}") else role[1].rpartition(".")[2]
 
 
 def sources() -> str:

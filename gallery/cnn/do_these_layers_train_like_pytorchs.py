@@ -47,7 +47,7 @@ GARMENTS = ["T-shirt", "trousers", "pullover", "dress", "coat"]
 GARMENTS += ["sandal", "shirt", "sneaker", "bag", "boot"]
 fig, ax = plt.subplots()
 names = [GARMENTS[label] for label in train.y[:24]]
-plots.images(ax, train.X[:24] / 255, columns=8, labels=names, cmap="gray_r")
+plots.images(ax, train.X[:24] / 255, columns=8, labels=names)
 fig.suptitle(f"Shirts, coats and dresses look much alike\n{train.source}")
 fig.set_label(
     f"Three rows of gray pictures of garments, from {', '.join(names[:3])} on."

@@ -1,3 +1,5 @@
+import nbformat
+
 import notebooks
 from publication import REPOSITORY
 
@@ -30,3 +32,16 @@ def test_the_number_of_a_section_is_written_out() -> None:
     plain = notebooks.Plain("neurons/perceptron", {})
 
     assert plain.markdown("See {secnum}`perceptron_rule`.") == "See 1.2."
+
+
+def test_a_cell_that_answers_an_exercise_is_folded() -> None:
+    solution = notebooks.details("Solution", "It is 2, see the cell below.")
+    hint = f"{solution}\n\n{notebooks.details('Hint', 'Try 2.')}"
+    cell = nbformat.v4.new_code_cell("print(2)", metadata={"tags": []})  # type: ignore[no-untyped-call]
+
+    notebooks.fold(cell, answers=notebooks.solved(hint))
+    assert not cell.metadata
+
+    notebooks.fold(cell, answers=notebooks.solved(solution))
+    assert cell.metadata["jupyter"] == {"source_hidden": True}
+    assert cell.source.splitlines()[-1] == "print(2)"

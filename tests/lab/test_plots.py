@@ -108,6 +108,17 @@ def test_each_number_of_a_heat_map_is_in_its_cell_and_can_be_read(ax: Axes) -> N
     assert [tick.get_text() for tick in ax.get_xticklabels()] == list("abc")
 
 
+def test_zero_lets_the_page_through_and_signs_have_their_colors(ax: Axes) -> None:
+    plots.picture(ax, np.array([[-1.0, 0.0, 1.0]]), reach=1.0)
+
+    (shown,) = ax.images
+    negative, zero, positive = shown.to_rgba(np.asarray(shown.get_array()))[0]
+    assert (negative[3], positive[3]) == (1.0, 1.0)
+    assert zero[3] < 0.01
+    assert negative[2] > negative[0]
+    assert positive[0] > positive[2]
+
+
 def test_a_bar_ends_at_the_mean_and_every_seed_is_a_dot(ax: Axes) -> None:
     samples = {"first": np.array([1.0, 2.0, 6.0]), "second": np.array([4.0])}
 

@@ -1,29 +1,33 @@
 """What a reader does with the book: search, choose, step, copy, look a formula up."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from browser import watched, without_storage
 from look import choose
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from look import Looker
+    from playwright.sync_api import Page
 
 # What readers typed and did not find.
 SHORT = ["XOR", "im2col", "dying ReLU", "BCE", "feature map", "fully connected"]
 SHORT += ["translation invariance", "universal approximation", "numerical stability"]
 SHORT += ["Xavier", "vanishing gradient", "learning rate", "hidden layer", "Adam"]
 SHORT += ["mean squared error", "overfitting", "MSE", "SGD", "EMA", "MLP", "batch"]
+SHORT += ["edge detection", "heavy ball", "SVD", "logistic regression"]
 FIRST = """
 (terms) => terms.map(term => {
   const found = Search._performSearch(...Search._parseQuery(term));
-  return found.slice(-3).map(([page, title, anchor, , , , kind]) =>
-    [page + anchor, kind]);
+  return found.slice(-3).reverse().map(([page, title, anchor, , score, , kind]) =>
+    [page + anchor, kind, score]);
 })
 """
+EXACT = 100  # the score of an entry that is what was typed
 SELECT = """
 (formula) => {
   const range = document.createRange();
@@ -38,56 +42,65 @@ SELECT = """
 """
 
 
-def problems(browser: "Browser", site: str, root: Path) -> Iterator[str]:
-    """Try everything, in the order of this module."""
+def parts(root: Path) -> Iterator[tuple[str, Callable[["Looker"], Iterable[str]]]]:
+    """Name what is tried, each in a page that is as new."""
+    for part in (keeps_the_choice, steps, looks_up, copies, says_something):
+        yield part.__name__.replace("_", " "), partial(_watched, part)
+    for search in (finds_sections, finds_terms):
+        yield search.__name__.replace("_", " "), partial(_watched, search, root=root)
+    yield "nothing kept", nothing_kept
+    yield "offline", partial(offline, path=root / "neurons/perceptron_rule.html")
+
+
+def _watched(
+    part: Callable[..., Iterable[str]], looker: "Looker", **more: Path
+) -> Iterator[str]:
+    """Try a part, and say what goes wrong in its page meanwhile."""
     noted: list[str] = []
-    page = watched(browser.new_context(), site, noted)
-    yield from finds_sections(page, site, root)
-    yield from finds_terms(page, site, root)
-    yield from says_something(page, site)
-    yield from keeps_the_choice(page, site)
-    yield from steps(page, site)
-    yield from looks_up(page, site)
-    yield from copies(page, site)
-    yield from noted
+    context = looker.browser.new_context()
+    yield from part(watched(context, looker.site, noted), looker.site, **more)
+    context.close()
+    yield from (f"{part.__name__}: {problem}" for problem in noted)
+
+
+def _searched(page: "Page", site: str, terms: list[str]) -> list[Any]:
+    """Return the first three results for each of some terms, in the book's order."""
+    page.goto(f"{site}/search.html?q=perceptron")
+    page.locator("#search-results li a").first.wait_for()
+    found: list[Any] = page.evaluate(FIRST, terms)
+    return found
 
 
 def finds_sections(page: "Page", site: str, root: Path) -> Iterator[str]:
     """Say which section the search does not find by its name."""
-    from playwright.sync_api import TimeoutError as NotThere
-
+    sections = {}
     for path in sorted(root.rglob("*.html")):
         heading = re.search(
             r'<h1><span class="section-number">[\d.]+ </span>([^<]+)<',
             path.read_text(encoding="utf-8"),
         )
         if heading:
-            page.goto(f"{site}/search.html?q={quote(heading[1])}")
-            link = page.locator("#search-results li a", has_text=heading[1])
-            try:
-                link.first.wait_for(timeout=30_000)
-            except NotThere:
-                yield f"search: does not find {heading[1]!r}"
+            name = path.relative_to(root).with_suffix("").as_posix()
+            sections[name] = unescape(heading[1])
+    found = _searched(page, site, [*sections.values()])
+    for (name, title), results in zip(sections.items(), found, strict=True):
+        if not any(address.partition("#")[0] == name for address, _, _ in results):
+            yield f"search: {title!r} finds first {results}"
+    if len(sections) < 10:
+        yield f"search: tried with {len(sections)} sections only"
 
 
 def finds_terms(page: "Page", site: str, root: Path) -> Iterator[str]:
-    """Say which term has neither a section nor the glossary as one of three results."""
+    """Say which term is not an entry of the glossary or index in the first three."""
     glossary = (root / "glossary.html").read_text(encoding="utf-8")
     terms = re.findall(r'<dt id="term-[^"]*">(.*?)<a class="headerlink"', glossary)
     if len(terms) < 100:
         yield f"glossary: has {len(terms)} terms only"
-    typed = (re.sub(r"<[^>]*>", "", term).replace("\u2019", "'") for term in terms)
-    wanted = [*SHORT, *typed]
-    page.goto(f"{site}/search.html?q=perceptron")
-    page.locator("#search-results li a").first.wait_for()
-    for term, results in zip(wanted, page.evaluate(FIRST, wanted), strict=True):
-        if not any(_teaches(*result) for result in results):
+    typed = (re.sub(r"<[^>]*>", "", unescape(term)) for term in terms)
+    wanted = [*SHORT, *(term.replace("\u2019", "'") for term in typed)]
+    for term, results in zip(wanted, _searched(page, site, wanted), strict=True):
+        if not any(kind == "index" and score >= EXACT for _, kind, score in results):
             yield f"search: {term!r} finds first {results}"
-
-
-def _teaches(address: str, kind: str) -> bool:
-    """Tell whether a result is an entry of the glossary, or of a section's index."""
-    return address.startswith("glossary#term-") or kind == "index"
 
 
 def says_something(page: "Page", site: str) -> Iterator[str]:
@@ -160,15 +173,14 @@ def copies(page: "Page", site: str) -> Iterator[str]:
         yield f"copy: a formula is {copied!r}"
 
 
-def nothing_kept(site: str) -> Iterator[str]:
+def nothing_kept(looker: "Looker") -> Iterator[str]:
     """Say what does not work in a browser that keeps nothing for a page."""
     from playwright.sync_api import TimeoutError as NotThere
-    from playwright.sync_api import sync_playwright
 
     noted: list[str] = []
-    with sync_playwright() as playwright, without_storage(playwright) as context:
-        page = watched(context, site, noted)
-        page.goto(f"{site}/search.html?q=adam")
+    with without_storage(looker.browser.browser_type) as context:
+        page = watched(context, looker.site, noted)
+        page.goto(f"{looker.site}/search.html?q=adam")
         try:
             page.locator("#search-results li a").first.wait_for(timeout=30_000)
             choose(page, "dark")
@@ -177,11 +189,11 @@ def nothing_kept(site: str) -> Iterator[str]:
         yield from (f"without storage: {problem}" for problem in noted)
 
 
-def offline(browser: "Browser", page: Path) -> Iterator[str]:
+def offline(looker: "Looker", path: Path) -> Iterator[str]:
     """Say what a page lacks that is opened as a file, by a browser without scripts."""
-    context = browser.new_context(java_script_enabled=False)
+    context = looker.browser.new_context(java_script_enabled=False)
     opened = context.new_page()
-    opened.goto(page.absolute().as_uri())
+    opened.goto(path.absolute().as_uri())
     for what in (
         "h1",
         "mjx-container[display] mjx-math",
@@ -189,5 +201,5 @@ def offline(browser: "Browser", page: Path) -> Iterator[str]:
         ".cell_output img",
     ):
         if not opened.locator(what).first.is_visible():
-            yield f"{page}, without scripts: {what} is not there"
+            yield f"{path}, without scripts: {what} is not there"
     context.close()

@@ -1,6 +1,15 @@
-"""What is wrong with how a page looks: light and dark, wide and narrow."""
+"""What is wrong with how a page looks: light and dark, wide and narrow.
 
-from collections.abc import Iterable, Iterator
+A page is opened once.  What axe finds whatever the colors is asked at one width, and at
+the other of the pages that are made in different ways; of the rest only what scrolls.
+Contrast is asked for both choices of the reader: at one width on both systems, and at
+the other, if all colors have been seen to be the same on both, on one.  It follows from
+a text's color, size and weight and from what is behind it, so those texts are judged
+that look like none before, on this page or another.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from browser import axe, watched
@@ -8,102 +17,120 @@ from browser import axe, watched
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-WIDTHS = {1280: "dark", 320: "light"}  # and the choice that axe sees at that width
+WIDE, PHONE, NARROW = 1280, 390, 320  # pixels
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 OTHER: dict[str, Literal["light", "dark"]] = {"light": "dark", "dark": "light"}
-Colors = list[tuple[str, str, str]]  # of each element, with its markup and its scheme
-# Unfold all, and leave one word of each color in code, which axe is slow to look at.
-PREPARE = """
-() => {
-  document.querySelectorAll("details").forEach(fold => fold.open = true);
-  const seen = new Set();
-  for (const token of document.querySelectorAll(".highlight pre:not(:has(a)) span"))
-    if (seen.has(token.className)) token.replaceWith(...token.childNodes);
-    else seen.add(token.className);
-}
+CONTRAST = ["color-contrast", "link-in-text-block"]
+BUT_CONTRAST = {"rules": {rule: {"enabled": False} for rule in CONTRAST}}
+SCROLLS = {"runOnly": ["scrollable-region-focusable"]}
+DIFFERENT = {"index.html", "search.html", "genindex.html", "gallery/index.html"}
+DIFFERENT |= {"glossary.html", "claims.html", "cnn/convolution.html"}
+# Not a pointer's click, before which Playwright waits until nothing moves.
+CLICK = """
+[...document.querySelectorAll(".theme-toggle")].find(
+  (button) => button.checkVisibility({visibilityProperty: true})
+).click()
 """
 # Axe does not judge the contrast of what stands on a gradient.
 STILL = """
 * {animation: none !important; transition: none !important}
 .highlight pre, .formula, .scroll, .table-wrapper {background-image: none !important}
 """
-AUDIT = "axe.run(document, {reporter: 'no-passes'}).then(each => each.violations)"
-TOO_WIDE = """
-() => {
-  const fits = box => {
-    let around = box.parentElement;
-    while (getComputedStyle(around).overflowX === "visible" && around.parentElement)
-      around = around.parentElement;
-    const scrolls = ["auto", "scroll"].includes(getComputedStyle(around).overflowX);
-    return scrolls && !around.matches(".content")
-      || box.getBoundingClientRect().right <= around.getBoundingClientRect().right + 1;
-  };
-  const boxes = document.querySelectorAll("article :not(mjx-assistive-mml *)");
-  const wide = [...boxes].find(box => !fits(box));
-  return wide ? wide.cloneNode().outerHTML + wide.textContent.slice(0, 80) : "";
-}
-"""
-# The colors of all that is on a page, and the scheme that its figures follow.
-COLORS = """
-() => [...document.body.querySelectorAll(
-  ":not(script):not(.theme-toggle *):not(mjx-container *)"
-)].map(
-  (each) => {
-    const style = getComputedStyle(each);
-    const names = ["color", "backgroundColor", "borderLeftColor", "fill", "stroke"];
-    const colors = names.map(name => style[name]).join(" ");
-    return [each.cloneNode().outerHTML.slice(0, 120), colors, style.colorScheme];
-  })
-"""
 
 
-def problems(browser: "Browser", site: str, names: Iterable[str]) -> Iterator[str]:
-    """Say what is wrong with each page in each of the views."""
-    noted: list[str] = []
-    page = watched(browser.new_context(), site, noted)
-    for name in names:
-        page.emulate_media(color_scheme="light")
-        page.goto(f"{site}/{name}")
-        page.add_script_tag(content=axe())
-        page.add_style_tag(content=STILL)
-        page.evaluate(PREPARE)
-        for width, audited in WIDTHS.items():
-            page.set_viewport_size({"width": width, "height": 900})
-            for what in _view(page, audited):
-                yield f"{name}, {width} px: {what}"
-        yield from (f"{name}: {problem}" for problem in noted)
-        noted.clear()
+class Looker:
+    """A page of the browser that opens those of the book, one after the other."""
 
+    def __init__(self, browser: "Browser", site: str, judged: set[str]) -> None:
+        self.noted: list[str] = []
+        self.browser = browser
+        self.page = watched(browser.new_context(), site, self.noted)
+        self.site = site
+        self.judged = judged  # looks of texts, which all pages share
+        self.new: set[str] = set()  # those of this page
+        self.tools = axe() + Path(__file__).with_suffix(".js").read_text("utf-8")
 
-def _view(page: "Page", audited: str) -> Iterator[str]:
-    """Say what is wrong at one width, whatever the system and the reader prefer."""
-    if wide := page.evaluate(TOO_WIDE):
-        yield f"wider than its place: {wide}"
-    for scheme in SCHEMES:
-        page.emulate_media(color_scheme=scheme)
-        choose(page, "auto")
-        wanted = page.evaluate(COLORS)
-        choose(page, scheme)
-        for system in SCHEMES:
-            page.emulate_media(color_scheme=system)
-            yield from _differs(wanted, page.evaluate(COLORS), scheme, system)
-        if scheme == audited:
-            page.emulate_media(color_scheme=OTHER[scheme])
-            for finding in page.evaluate(AUDIT):
-                yield f"{scheme} chosen: {_finding(finding)}"
-    choose(page, "auto")
+    def problems(self, name: str) -> Iterator[str]:
+        """Say what is wrong with a page in each of the views."""
+        self.page.emulate_media(color_scheme="light")
+        self.page.goto(f"{self.site}/{name}")
+        self.page.add_script_tag(content=self.tools)
+        self.page.add_style_tag(content=STILL)
+        self.page.evaluate("look.unfold()")
+        for width in (WIDE, PHONE, NARROW):
+            self._resize(width)
+            for what in self.page.evaluate("look.cut()"):
+                yield f"{name}, {width} px: cut off: {what}"
+        self.page.evaluate("look.thin()")
+        yield from (
+            f"{name}, {what}" for what in [*self._access(name), *self._views(name)]
+        )
+        yield from (f"{name}: {problem}" for problem in self.noted)
+        self.noted.clear()
 
+    def _resize(self, width: int) -> None:
+        self.page.set_viewport_size({"width": width, "height": 600})
 
-def _differs(wanted: Colors, found: Colors, choice: str, system: str) -> Iterator[str]:
-    """Say what first has other colors than where the system is as the choice is."""
-    here = f"{choice} chosen on a {system} system"
-    for (markup, colors, _), (_, others, followed) in zip(wanted, found, strict=True):
-        if others != colors:
-            yield f"{here}: {others}, not {colors}: {markup}"
-            return
-        if markup.startswith("<img") and followed != choice:
-            yield f"{here}: a figure follows {followed!r}: {markup}"
-            return
+    def _access(self, name: str) -> Iterator[str]:
+        """Say what axe finds, whatever the colors."""
+        for width in (NARROW, WIDE):
+            self._resize(width)
+            everything = width == WIDE or name in DIFFERENT
+            options = BUT_CONTRAST if everything else SCROLLS
+            for finding in self.page.evaluate("how => look.access(how)", options):
+                yield f"{width} px: {_finding(finding)}"
+
+    def _views(self, name: str) -> Iterator[str]:
+        """Say which colors do not follow the reader's choice, or are hard to see."""
+        self.new = set()
+        yield from self._follows()
+        for _ in self._views_of(NARROW, every=name in DIFFERENT):
+            self._keep()
+        if self.new:
+            self.judged |= self.new
+            self.page.evaluate("look.prune()")  # axe makes short work of the rest
+            yield from self._contrast()
+
+    def _follows(self) -> Iterator[str]:
+        """Say what has other colors than where the system is as the choice is."""
+        for choice in SCHEMES:
+            self.page.emulate_media(color_scheme=choice)
+            choose(self.page, "auto")
+            self.page.evaluate("look.remember()")
+            choose(self.page, choice)
+            for system in (choice, OTHER[choice]):
+                self.page.emulate_media(color_scheme=system)
+                if other := self.page.evaluate("to => look.differs(to)", choice):
+                    yield f"{choice} chosen on a {system} system: {other}"
+                self._keep()
+
+    def _keep(self) -> None:
+        """Keep a text of each look that is new."""
+        looks = {*self.page.evaluate("look.sample()")} - self.judged
+        self.page.evaluate("looks => look.keep(looks)", [*looks])
+        self.new |= looks
+
+    def _contrast(self) -> Iterator[str]:
+        """Say what axe finds of the texts that were kept, each once."""
+        call = "([looks, rules]) => look.contrast(looks, rules)"
+        for width in (WIDE, NARROW):
+            for here in self._views_of(width, every=True):
+                looks = self.new.intersection(self.page.evaluate("look.sample()"))
+                for what in self.page.evaluate(call, [[*looks], CONTRAST]):
+                    yield f"{here}: {_finding(what)}"
+                self.new -= looks
+                if not self.new:
+                    return
+        yield from (f"not judged: {look}" for look in self.new)
+
+    def _views_of(self, width: int, *, every: bool) -> Iterator[str]:
+        """Go through the choices, and through both systems or that of the choice."""
+        self._resize(width)
+        for choice in reversed(SCHEMES):
+            choose(self.page, choice)
+            for system in (OTHER[choice], choice)[not every :]:
+                self.page.emulate_media(color_scheme=system)
+                yield f"{width} px, {choice} chosen on a {system} system"
 
 
 def choose(page: "Page", choice: str) -> None:
@@ -111,7 +138,7 @@ def choose(page: "Page", choice: str) -> None:
     for _ in range(3):
         if page.evaluate("document.body.dataset.theme") == choice:
             return
-        page.locator(".theme-toggle:visible").first.click()
+        page.evaluate(CLICK)
     assert page.evaluate("document.body.dataset.theme") == choice
 
 

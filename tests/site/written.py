@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 NAMELESS = re.compile(r"|.*\.(svg|png|jpe?g)|_?images/.*|image\d*", re.IGNORECASE)
@@ -18,6 +19,9 @@ RAW = re.compile(
     r":[\w:]+:`[^`]*`|\{[\w:-]+\}`[^`]*`|^[`:]{3,}\{[\w-]+\}.*|^\.\. .*", re.MULTILINE
 )
 SOURCE = re.compile(r"^```python\n(?s:.*?)^```$", re.MULTILINE)
+# A heading, and then one that is no smaller; or nothing more but another cell's.
+EMPTY = re.compile(r"^(?:## .+(?=\n+##? )|### .+(?=\n+#{1,3} ))", re.MULTILINE)
+SOLVED = re.compile(r"<summary>Solution</summary>(?:(?!<details>)[\s\S])*</details>\Z")
 BOILERPLATE = "Go to the end to download"
 FOOT = ("Repository", "Version ", "license", "Cite this book")
 
@@ -124,8 +128,19 @@ def notebooks(root: Path) -> Iterator[str]:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         if "%pip install" not in "".join(cells[0]["source"]):
             yield f"{path}: does not begin with what installs the book"
-        for cell in cells:
-            text = "".join(cell["source"])
-            if cell["cell_type"] == "markdown":
-                shown = RAW.findall(SOURCE.sub("", text))
-                yield from (f"{path}: shows {raw!r}" for raw in shown)
+        yield from (f"{path}: {what}" for what in _cells(cells))
+
+
+def _cells(cells: list[Any]) -> Iterator[str]:
+    """Say what is raw, without a text or open in the cells of a notebook."""
+    above = ""
+    for cell in cells:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            yield from (f"shows {raw!r}" for raw in RAW.findall(SOURCE.sub("", text)))
+            yield from (f"{each!r} has no text" for each in EMPTY.findall(text))
+            above = text
+        elif SOLVED.search(above) and not (
+            cell["metadata"].get("jupyter", {}).get("source_hidden")
+        ):
+            yield f"a solution stands open: {text[:60]!r}"
