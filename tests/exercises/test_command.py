@@ -65,10 +65,10 @@ def test_an_exercise_is_begun_and_checked_by_its_number(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    assert main(["start", "1.2.1"]) == 0
+    assert main(["start", "1.3.1"]) == 0
     (file,) = tmp_path.iterdir()
     file.write_text("from dlnotes.neurons.perceptron_rule import update", "utf-8")
-    assert main(["check", "1.2.1", str(file)]) == 0
+    assert main(["check", "1.3.1", str(file)]) == 0
 
     assert f"dlnotes check {NAME} {file.name}\nRight.\n" in capsys.readouterr().out
 

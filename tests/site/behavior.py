@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SHORT = ["XOR", "im2col", "dying ReLU", "BCE", "feature map", "fully connected"]
 SHORT += ["translation invariance", "universal approximation", "numerical stability"]
 SHORT += ["Xavier", "vanishing gradient", "learning rate", "hidden layer", "Adam"]
+SHORT += ["logistic regression", "edge detection", "heavy ball", "SVD", "eigenvector"]
 SHORT += ["mean squared error", "overfitting", "MSE", "SGD", "EMA", "MLP", "batch"]
 SHORT += ["edge detection", "heavy ball", "SVD", "logistic regression"]
 FIRST = """

@@ -64,6 +64,20 @@ LAYER = Exercise(
             "and 1, on which the learning rule builds.",
         ),
         Mistake(
+            _layer(lambda z, b: np.sign(z + b)),
+            "You answer with the sign, which is -1, 0 or 1. This step function takes "
+            "the values 0 and 1, and is 1 where the sum is zero.",
+        ),
+        Mistake(
+            _layer(lambda z, b: z + b),
+            "Those are the weighted sums plus the bias. The step is missing.",
+        ),
+        Mistake(
+            _layer(lambda z, b: np.where(z + b < 0, 1, 0)),
+            "Your step is turned round: it must be 1 where the sum is zero or more, "
+            "and 0 where it is less.",
+        ),
+        Mistake(
             _layer(lambda z, b: np.where(z >= 0, 1, 0) + 0 * b),
             "The bias is missing, so all your boundaries pass through the origin.",
         ),
@@ -124,6 +138,38 @@ DISTANCE = Exercise(
         Mistake(
             lambda model, X: np.abs(signed_distance(model, X)),
             "The sign is lost: it says on which side the instance lies.",
+        ),
+        Mistake(
+            lambda model, X: -signed_distance(model, X),
+            "The sign is turned: the distance is positive on the side of class 1, "
+            "where the sum is positive.",
+        ),
+        Mistake(
+            lambda model, X: X @ model.W / np.sqrt((model.W**2).sum(axis=0)),
+            "The bias is missing: you measure from a parallel to the boundary through "
+            "the origin.",
+        ),
+        Mistake(
+            lambda model, X: (
+                (X @ model.W - model.b) / np.sqrt((model.W**2).sum(axis=0))
+            ),
+            "You subtract the bias. The boundary is where the weighted sum plus the "
+            "bias is zero.",
+        ),
+        Mistake(
+            lambda model, X: net_input(model, X) / np.abs(model.W).sum(axis=0),
+            "You divide by the sum of the absolute weights. The Euclidean length is "
+            "the root of the sum of their squares.",
+        ),
+        Mistake(
+            lambda model, X: net_input(model, X) * np.sqrt((model.W**2).sum(axis=0)),
+            "You multiply by the length of the weights. Doubling W and b makes the sum "
+            "twice as large and must not change the distance: divide.",
+        ),
+        Mistake(
+            lambda model, X: net_input(model, X) / np.sqrt((model.W**2).sum(axis=1)),
+            "You add up the squares along the wrong axis. A unit is a column of W, and "
+            "its weights stand below one another.",
         ),
         Mistake(
             lambda model, X: net_input(model, X) / np.sqrt((model.W**2).sum()),
