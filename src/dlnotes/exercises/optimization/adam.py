@@ -45,8 +45,15 @@ def _quotient(m: Any, v: Any, t: int, b1: float, b2: float, epsilon: float) -> A
     return m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + epsilon)
 
 
-def _adam(step: Step, *, raw: bool = True, corrected: bool = False) -> Answer:
-    """Step otherwise, track the variance, or keep the means as they are corrected."""
+def _adam(
+    step: Step,
+    *,
+    raw: bool = True,
+    corrected: bool = False,
+    counted: bool = True,
+    sign: int = -1,
+) -> Answer:
+    """Step otherwise, or keep another state than the one that is wanted."""
 
     def answer(
         theta: Any, gradient: Any, state: Any, learning_rate: float, **constants: float
@@ -54,12 +61,43 @@ def _adam(step: Step, *, raw: bool = True, corrected: bool = False) -> Answer:
         b1, b2, epsilon = (constants[name] for name in ("beta1", "beta2", "epsilon"))
         m, v = _means(state.m, state.v, gradient, b1, b2, raw=raw)
         t = state.t + 1
-        theta = theta - learning_rate * step(m, v, t, b1, b2, epsilon)
+        theta = theta + sign * learning_rate * step(m, v, t, b1, b2, epsilon)
         if corrected:
             m, v = m / (1 - b1**t), v / (1 - b2**t)
-        return theta, State(m, v, t)
+        return theta, State(m, v, t if counted else state.t)
 
     return answer
+
+
+def _with_gradient(
+    theta: Any, gradient: Any, state: Any, *, learning_rate: float, **constants: float
+) -> tuple[Any, Any]:
+    """Divide the gradient, and not its mean: a step of RMSProp."""
+    _, new = update(theta, gradient, state, learning_rate=learning_rate, **constants)
+    root = np.sqrt(new.v / (1 - constants["beta2"] ** new.t))
+    return theta - learning_rate * gradient / (root + constants["epsilon"]), new
+
+
+def _swapped(
+    theta: Any, gradient: Any, state: Any, *, beta1: float, beta2: float, **rest: float
+) -> tuple[Any, Any]:
+    """Take each decay for the other."""
+    return update(theta, gradient, state, beta1=beta2, beta2=beta1, **rest)
+
+
+def _idle(theta: Any, gradient: Any, state: Any, **constants: float) -> tuple[Any, Any]:
+    """Take the step, and return the state of before."""
+    return update(theta, gradient, state, **constants)[0], state
+
+
+def _summed(
+    theta: Any, gradient: Any, state: Any, *, learning_rate: float, **constants: float
+) -> tuple[Any, Any]:
+    """Add gradients up, as momentum does, in place of their mean."""
+    b1, b2, epsilon = (constants[name] for name in ("beta1", "beta2", "epsilon"))
+    m, (_, v) = b1 * state.m + gradient, _means(state.m, state.v, gradient, b1, b2)
+    t = state.t + 1
+    return theta - learning_rate * _quotient(m, v, t, b1, b2, epsilon), State(m, v, t)
 
 
 ADAM = Exercise(
@@ -115,6 +153,81 @@ ADAM = Exercise(
             "Update Adam.java, https://github.com/deeplearning4j/nd4j/pull/1227",
         ),
         Mistake(
+            _adam(
+                lambda m, v, t, *constants: _quotient(m, v, t - 1, *constants),
+                counted=False,
+            ),
+            "You never count this step: the averages already contain the present "
+            "gradient, so add 1 to the number of steps, both for the correction and in "
+            "the state that you return.",
+        ),
+        Mistake(
+            _adam(_quotient, counted=False),
+            "Your step is right, but the state that you return still has the number of "
+            "steps made before it. The next step would be corrected as if it were "
+            "this one.",
+        ),
+        Mistake(
+            _idle,
+            "Your step is right, but you return the state of before it. The averages "
+            "would stay at zero for ever.",
+        ),
+        Mistake(
+            _adam(_quotient, sign=1),
+            "You go uphill: the mean gradient points to where the loss grows.",
+        ),
+        Mistake(
+            _adam(
+                lambda m, v, t, b1, _b2, epsilon: (
+                    m / (1 - b1**t) / (np.sqrt(v) + epsilon)
+                )
+            ),
+            "You correct the mean of the gradients and not that of their squares. Both "
+            "start at zero, so each needs its own correction.",
+        ),
+        Mistake(
+            _adam(
+                lambda m, v, t, _b1, b2, epsilon: (
+                    m / (np.sqrt(v / (1 - b2**t)) + epsilon)
+                )
+            ),
+            "You correct the mean of the squares and not that of the gradients. Both "
+            "start at zero, so each needs its own correction.",
+        ),
+        Mistake(
+            _adam(
+                lambda m, v, t, b1, b2, epsilon: (
+                    m / (1 - b1**t) / (v / (1 - b2**t) + epsilon)
+                )
+            ),
+            "You divide by the mean of the squares without its root. A gradient ten "
+            "times as large would then make a step of a tenth.",
+        ),
+        Mistake(
+            _adam(
+                lambda m, v, t, b1, b2, epsilon: (
+                    m / (1 - b2**t) / (np.sqrt(v / (1 - b1**t)) + epsilon)
+                )
+            ),
+            "You have each correction in the other's place: the mean of the gradients "
+            "has decayed with beta1, that of the squares with beta2.",
+        ),
+        Mistake(
+            _swapped,
+            "You have the two decays in each other's place: beta1 is that of the mean "
+            "gradient, beta2 that of the mean square.",
+        ),
+        Mistake(
+            _with_gradient,
+            "You divide the gradient itself, as RMSProp does. Adam divides the running "
+            "mean of the gradients.",
+        ),
+        Mistake(
+            _summed,
+            "Your first moment is a sum of gradients, as in momentum. Adam's is a "
+            "mean: the new gradient has the weight 1 - beta1.",
+        ),
+        Mistake(
             _adam(_quotient, raw=False),
             "Your second moment is of distances from the mean. Adam keeps the raw "
             "moment, of the gradients themselves: it is no variance, whatever some "
@@ -136,8 +249,30 @@ ADAM = Exercise(
 )
 
 
-def _amsgrad(*, corrected: bool = False, decay: bool = False, keep: bool = True) -> Any:
-    """Compare corrected means, decay the largest mean, or do not keep it."""
+Largest = Callable[[Any, Any, Any, float], Any]
+
+
+def _at_most(v: Any, _gradient: Any, state: Any, _decay: float) -> Any:
+    """Return the largest mean so far."""
+    return np.maximum(state.v_max, v)
+
+
+def _decayed(_v: Any, gradient: Any, state: Any, decay: float) -> Any:
+    """Let the largest mean decay before it is compared."""
+    latest = decay * state.v + (1 - decay) * gradient**2
+    return np.maximum(decay * state.v_max + (1 - decay) * gradient**2, latest)
+
+
+def _amsgrad(
+    largest: Largest = _at_most,
+    *,
+    corrected: bool = False,
+    keep: bool = True,
+    counted: bool = True,
+    step: Step = _quotient,
+    sign: int = -1,
+) -> Answer:
+    """Find the largest mean or the step otherwise, or keep another state."""
 
     def answer(
         theta: Any, gradient: Any, state: Any, learning_rate: float, **constants: float
@@ -146,11 +281,10 @@ def _amsgrad(*, corrected: bool = False, decay: bool = False, keep: bool = True)
         m, v = _means(state.m, state.v, gradient, b1, b2)
         t = state.t + 1
         share = 1 - b2**t if corrected else 1.0
-        decayed = b2 * state.v_max + (1 - b2) * gradient**2 if decay else state.v_max
-        v_max = np.maximum(decayed, v / share)
-        step = _quotient(m, v_max * share, t, b1, b2, epsilon)
-        kept = v_max if keep else state.v_max
-        return theta - learning_rate * step, State(m, v, t, kept)
+        v_max = largest(v / share, gradient, state, b2)
+        move = learning_rate * step(m, v_max * share, t, b1, b2, epsilon)
+        kept, steps = v_max if keep else state.v_max, t if counted else state.t
+        return theta + sign * move, State(m, v, steps, kept)
 
     return answer
 
@@ -207,9 +341,51 @@ AMSGRAD = Exercise(
             "first, correct the largest then.",
         ),
         Mistake(
-            _amsgrad(decay=True),
+            _amsgrad(_decayed),
             "Your largest mean decays before it is compared. It must not forget: that "
             "is all that AMSGrad is about.",
+        ),
+        Mistake(
+            _amsgrad(lambda v, _gradient, state, _decay: np.maximum(state.v, v)),
+            "You compare with the mean of one step before. The largest of all so far "
+            "is in `v_max`.",
+        ),
+        Mistake(
+            _amsgrad(
+                lambda _v, gradient, state, _decay: np.maximum(state.v_max, gradient**2)
+            ),
+            "You compare with the square of this gradient. What is compared is the "
+            "running mean of the squares, the new `v`.",
+        ),
+        Mistake(
+            _amsgrad(lambda v, _gradient, state, _decay: np.minimum(state.v_max, v)),
+            "You keep the smallest mean, and divide by it. AMSGrad keeps the largest, "
+            "so that no step grows because a large gradient has been forgotten.",
+        ),
+        Mistake(
+            _amsgrad(
+                step=lambda m, v, _t, _b1, _b2, epsilon: m / (np.sqrt(v) + epsilon)
+            ),
+            "You leave out both corrections. The paper on AMSGrad does so, too; here "
+            "its step is corrected as Adam's is.",
+        ),
+        Mistake(
+            _amsgrad(
+                step=lambda m, v, t, b1, _b2, epsilon: (
+                    m / (1 - b1**t) / (np.sqrt(v) + epsilon)
+                )
+            ),
+            "You divide by the largest mean as it is. It is one of the means that "
+            "start at zero, so it is corrected as Adam's is.",
+        ),
+        Mistake(
+            _amsgrad(counted=False),
+            "Your step is right, but the state that you return still has the number of "
+            "steps made before it.",
+        ),
+        Mistake(
+            _amsgrad(sign=1),
+            "You go uphill: the mean gradient points to where the loss grows.",
         ),
         Mistake(
             _amsgrad(keep=False),

@@ -34,6 +34,23 @@ PENALTY = Exercise(
             "negative where the parameter is negative.",
         ),
         Mistake(
+            lambda theta, gradient, weight_decay: (
+                gradient + weight_decay * (theta**2).sum() / 2
+            ),
+            "You add the whole penalty, one number, to every entry. What belongs there "
+            "is its gradient, which has an entry of its own for each parameter.",
+        ),
+        Mistake(
+            lambda theta, gradient, weight_decay: gradient + weight_decay * theta**2,
+            "You multiply by the squares of the parameters. They are the penalty; what "
+            "belongs there is the derivative of half of each.",
+        ),
+        Mistake(
+            lambda theta, gradient, weight_decay: gradient + weight_decay * theta / 2,
+            "Your penalty has half the slope: to differentiate a square brings down a "
+            "2, and that cancels the half in front of it.",
+        ),
+        Mistake(
             lambda theta, gradient, weight_decay: gradient + 2 * weight_decay * theta,
             "Your penalty has twice the slope: the half in front of the squares "
             "cancels the 2 that comes down from them.",
@@ -49,6 +66,20 @@ PENALTY = Exercise(
             ),
             "That is the gradient of a penalty on absolute values: it pulls all "
             "parameters equally hard. The squares pull the larger ones harder.",
+        ),
+        Mistake(
+            lambda theta, gradient, _decay: gradient + theta,
+            "You do not use the weight decay: it says how strong the penalty is, and "
+            "multiplies its gradient.",
+        ),
+        Mistake(
+            lambda theta, _gradient, weight_decay: weight_decay * theta,
+            "That is the gradient of the penalty alone. Add it to that of the loss.",
+        ),
+        Mistake(
+            lambda theta, gradient, weight_decay: theta + weight_decay * gradient,
+            "You multiply the wrong one: the weight decay belongs to the parameters, "
+            "and the gradient of the loss stays as it is.",
         ),
         Mistake(
             lambda _theta, gradient, weight_decay: (1 + weight_decay) * gradient,
@@ -70,6 +101,37 @@ STEP = Exercise(
         Mistake(
             lambda theta, gradient, learning_rate: theta + learning_rate * gradient,
             "You go uphill: the gradient points to where the loss grows.",
+        ),
+        Mistake(
+            lambda theta, gradient, _rate: theta - gradient,
+            "You do not use the learning rate: the step is the gradient multiplied by "
+            "it.",
+        ),
+        Mistake(
+            lambda theta, gradient, learning_rate: (
+                theta - learning_rate * gradient.mean()
+            ),
+            "You move all parameters by the mean of the gradient. Each parameter moves "
+            "by its own entry.",
+        ),
+        Mistake(
+            lambda theta, gradient, learning_rate: (
+                theta - learning_rate * gradient.sum()
+            ),
+            "You move all parameters by the sum of the gradient. Each parameter moves "
+            "by its own entry.",
+        ),
+        Mistake(
+            lambda theta, gradient, learning_rate: (
+                theta - learning_rate * gradient / gradient.size
+            ),
+            "You divide the gradient by the number of parameters. A mean over "
+            "instances, if there is one, is part of the gradient already.",
+        ),
+        Mistake(
+            lambda theta, gradient, learning_rate: gradient - learning_rate * theta,
+            "You have the two in each other's place: the parameters are where the step "
+            "begins, and the gradient is what the learning rate multiplies.",
         ),
         Mistake(
             lambda theta, gradient, learning_rate: (

@@ -17,6 +17,22 @@ def _moving(rng: np.random.Generator) -> dict[str, Any]:
     return either(rng, {**case, "learning_rate": rate, "mu": mu})
 
 
+def _stepped(
+    theta: Any, v: Any, gradient: Any, learning_rate: float, mu: float
+) -> tuple[Any, Any]:
+    """Take a step of momentum."""
+    v = mu * v + gradient
+    return theta - learning_rate * v, v
+
+
+def _looked(
+    theta: Any, v: Any, gradient: Any, learning_rate: float, mu: float
+) -> tuple[Any, Any]:
+    """Take a step of Nesterov's momentum."""
+    v = mu * v + gradient
+    return theta - learning_rate * (gradient + mu * v), v
+
+
 MOMENTUM = Exercise(
     name="write-optimization-momentum-update",
     section="optimization.momentum",
@@ -65,6 +81,82 @@ MOMENTUM = Exercise(
             "are, so the parameters move against it.",
         ),
         Mistake(
+            lambda *given: _stepped(*given)[::-1],
+            "Your step is right, but the results come in the other order: first the "
+            "parameters, then the velocity.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, _rate, mu: (
+                theta - (mu * v + gradient),
+                mu * v + gradient,
+            ),
+            "You do not use the learning rate: the step is the velocity multiplied by "
+            "it.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * (mu * v - gradient),
+                mu * v - gradient,
+            ),
+            "You subtract the gradient from the velocity and the velocity from the "
+            "parameters. The two signs cancel, so the gradient leads uphill.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta + learning_rate * (mu * v - gradient),
+                mu * v - gradient,
+            ),
+            "Your velocity points downhill: it collects gradients with a minus sign. "
+            "Some texts have it so, but the velocity that you are given, and that is "
+            "wanted, is a sum of gradients with a plus sign.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta + (mu * v - learning_rate * gradient),
+                mu * v - learning_rate * gradient,
+            ),
+            "You keep the last step as the state: it has the learning rate and a minus "
+            "sign in it. Some texts have it so; here the velocity is a sum of plain "
+            "gradients, and rate and sign come when the parameters are moved.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, _mu: (
+                theta - learning_rate * (v + gradient),
+                v + gradient,
+            ),
+            "You do not use mu, so the velocity forgets nothing. Multiply the old one "
+            "by mu before you add the gradient.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * (v + mu * gradient),
+                v + mu * gradient,
+            ),
+            "You multiply the gradient by mu. It belongs to the old velocity, which is "
+            "what is to be forgotten little by little.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                _stepped(theta, v, gradient, learning_rate, mu)[0],
+                v,
+            ),
+            "Your step is right, but you return the velocity of before. The next step "
+            "would not know of this gradient.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * gradient,
+                mu * v + gradient,
+            ),
+            "You update the velocity and then step along the gradient, as gradient "
+            "descent does. Step along the velocity.",
+        ),
+        Mistake(
+            _looked,
+            "That is Nesterov's step: it adds the new velocity, decayed once more, to "
+            "the gradient. Here the parameters move along the velocity itself.",
+        ),
+        Mistake(
             lambda theta, v, gradient, learning_rate, mu: (
                 np.where(
                     v * gradient > 0, theta - learning_rate * (mu * v + gradient), theta
@@ -91,12 +183,62 @@ NESTEROV = Exercise(
     inputs=_moving,
     mistakes=(
         Mistake(
-            lambda theta, v, gradient, learning_rate, mu: (
-                theta - learning_rate * (mu * v + gradient),
-                mu * v + gradient,
-            ),
+            _stepped,
             "That is heavy-ball momentum. Nesterov's step adds to the gradient the new "
             "velocity once more decayed.",
+        ),
+        Mistake(
+            lambda *given: _looked(*given)[::-1],
+            "Your step is right, but the results come in the other order: first the "
+            "parameters, then the velocity.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, _rate, mu: _looked(theta, v, gradient, 1.0, mu),
+            "You do not use the learning rate: it multiplies all of the step.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: _looked(
+                theta, v, gradient, -learning_rate, mu
+            ),
+            "You go uphill: the velocity collects gradients as they are, so the "
+            "parameters move against it.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * mu * (mu * v + gradient),
+                mu * v + gradient,
+            ),
+            "You step along the decayed velocity alone. The gradient itself is to be "
+            "added to it.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                _looked(theta, v, gradient, learning_rate, mu)[0],
+                v,
+            ),
+            "Your step is right, but you return the velocity of before. The next step "
+            "would not know of this gradient.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta
+                + mu * (mu * v - learning_rate * gradient)
+                - learning_rate * gradient,
+                mu * v - learning_rate * gradient,
+            ),
+            "You keep the last step as the state: it has the learning rate and a minus "
+            "sign in it. Some texts have it so; here the velocity is a sum of plain "
+            "gradients, and rate and sign come when the parameters are moved.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta
+                - mu * (mu * v + learning_rate * gradient)
+                - learning_rate * gradient,
+                mu * v + learning_rate * gradient,
+            ),
+            "You keep the learning rate inside the velocity. Here the velocity is a "
+            "sum of plain gradients, and the rate multiplies all of the step.",
         ),
         Mistake(
             lambda theta, v, gradient, learning_rate, mu: (
