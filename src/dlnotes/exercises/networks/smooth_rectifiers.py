@@ -19,6 +19,7 @@ from dlnotes.networks.smooth_rectifiers import (
 )
 
 TAILS = -1000.0, -40.0, -15.0, -5.0, 5.0, 15.0, 40.0, 1000.0
+LARGE = 5  # numbers, more than in the input that is shown for another mistake
 C = sqrt(8 / pi)
 OVERFLOW = (
     "For large z your result is infinite: an exponential overflows, or a number that "
@@ -26,9 +27,9 @@ OVERFLOW = (
     "Split off the positive part of z, and look at what is left."
 )
 CLIPPED = (
-    "You clip z to avoid the overflow. Then the function stops rising: beyond the "
-    "limit it is far too small and its derivative is zero. A stable form needs no "
-    "clipping."
+    "You clip z to avoid the overflow. Beyond the limit your function is constant, "
+    "which the softplus is nowhere, and its derivative is zero. A stable form needs "
+    "no clipping."
 )
 QUOTIENT = (
     "Where an exponential overflows you divide infinity by infinity, which is not a "
@@ -37,10 +38,10 @@ QUOTIENT = (
 
 
 def _also_far_left(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw pre-activations, in some draws all so far left that 1 + exp(z) is 1."""
+    """Draw pre-activations, some large arrays so far left that 1 + exp(z) is 1."""
     case = pre_activations(rng, *TAILS)
-    if rng.random() < 1 / 6:
-        z = case["z"]
+    z = case["z"]
+    if z.size > LARGE and rng.random() < 1 / 2:
         case["z"] = (-50 + 3 * np.tanh(z)).astype(z.dtype)
     return case
 
