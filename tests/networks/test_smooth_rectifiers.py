@@ -50,6 +50,13 @@ def test_softplus_is_the_area_under_the_sigmoid(run: Run) -> None:
     np.testing.assert_allclose(run(softplus, LINE), want, rtol=1e-14, atol=1e-307)
 
 
+@pytest.mark.verifies("eq-softplus")
+def test_far_left_softplus_is_the_exponential_to_the_last_digits(run: Run) -> None:
+    z = np.array([-40.0, -50.0, -700.0])
+
+    np.testing.assert_allclose(run(softplus, z), np.exp(z), rtol=1e-14, atol=0)
+
+
 @pytest.mark.verifies("eq-gated")
 @pytest.mark.verifies("eq-silu")
 @pytest.mark.verifies("eq-gelu")

@@ -46,6 +46,22 @@ def reals(rng: np.random.Generator, *size: int) -> Any:
     return np.where(rng.random(size) < 0.1, 0.0, values)
 
 
+def pre_activations(rng: np.random.Generator, *tails: float) -> dict[str, Any]:
+    """Draw pre-activations of any shape, all but the first of which may be far out.
+
+    Parameters
+    ----------
+    rng
+        The random generator.
+    *tails
+        Where those that are far out lie.
+    """
+    z = reals(rng, *shape(rng))
+    z = 3 * z / max(1.0, np.abs(z).max())
+    far = (rng.random(z.shape) < 0.3) & (np.arange(z.size).reshape(z.shape) > 0)
+    return either(rng, {"z": np.where(far, rng.choice(tails, size=z.shape), z)})
+
+
 def either(rng: np.random.Generator, case: dict[str, Any]) -> dict[str, Any]:
     """Return inputs as they are or, one time in six, in single precision.
 
