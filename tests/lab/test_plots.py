@@ -163,12 +163,17 @@ def test_a_gap_in_a_curve_is_a_gap(ax: Axes) -> None:
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), values)
 
 
-def faces(ax: Axes) -> list[str]:
-    """Return the color of each cell."""
+def colors_and_alpha(ax: Axes) -> Any:
+    """Return red, green, blue and how opaque each cell is."""
     (shown,) = ax.images
     numbers = shown.get_array()
     assert numbers is not None
-    return [to_hex(tuple(face)) for face in shown.to_rgba(numbers).reshape(-1, 4)]
+    return shown.to_rgba(numbers).reshape(-1, 4)
+
+
+def faces(ax: Axes) -> list[str]:
+    """Return the color of each cell."""
+    return [to_hex(tuple(face)) for face in colors_and_alpha(ax)]
 
 
 def test_a_cell_without_a_number_is_gray_and_spoils_no_other(ax: Axes) -> None:
@@ -217,8 +222,8 @@ def test_numbers_with_signs_can_be_read_on_a_light_and_on_a_dark_page(
     plots.heatmap(ax, np.array([[-2.0, -1.0, 0.0, 1.0, 2.0, 9.0]]), reach=2.0)
 
     assert {text.get_color() for text in ax.texts} == {mpl.rcParams["text.color"]}
-    (shown,), paper = ax.images, np.array(to_rgb(page))
-    for *color, alpha in shown.to_rgba(shown.get_array())[0]:
+    paper = np.array(to_rgb(page))
+    for *color, alpha in colors_and_alpha(ax):
         mixed = tuple(alpha * np.array(color) + (1 - alpha) * paper)
         dark, bright = sorted([luminance(mixed), luminance(to_rgb(ink))])
         assert (bright + 0.05) / (dark + 0.05) > 4
@@ -227,8 +232,7 @@ def test_numbers_with_signs_can_be_read_on_a_light_and_on_a_dark_page(
 def test_zero_has_no_color_in_a_picture_with_signs(ax: Axes) -> None:
     plots.picture(ax, np.array([[-1.0, 0.0, 0.5, 1.0]]), reach=1.0)
 
-    (shown,) = ax.images
-    blue, none, pale, red = shown.to_rgba(shown.get_array())[0]
+    blue, none, pale, red = colors_and_alpha(ax)
     assert none[3] == 0 < pale[3] < red[3] == blue[3] == 1
     assert blue[2] > blue[0]
     assert red[0] > red[2]
