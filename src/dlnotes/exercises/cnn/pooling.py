@@ -183,6 +183,13 @@ def _first(seen: Any) -> Any:
     return (np.arange(len(seen)).reshape(-1, 1, 1, 1, 1) == first).astype(float)
 
 
+def _neighboring(X: Any, upstream: Any, kernel_size: int, **_: Any) -> Any:
+    """Take the gradient for that of windows that move by one pixel."""
+    spread = np.zeros_like(max_pool2d(X, kernel_size, stride=1))
+    spread[:, :, : upstream.shape[2], : upstream.shape[3]] = upstream
+    return max_pool2d_backward(X, spread, kernel_size, stride=1)
+
+
 def _by_columns(
     X: Any, upstream: Any, kernel_size: int, *, stride: int | None = None
 ) -> Any:
@@ -296,6 +303,11 @@ POOL_BACKWARD = Exercise(
             ),
             "You divide by the batch size. If the loss is a mean, that division is in "
             "the upstream gradient already.",
+        ),
+        Mistake(
+            _neighboring,
+            "You forget the stride on the way back: a window starts at its index times "
+            "the stride, as in the forward pass.",
         ),
         Mistake(
             _by_columns,
