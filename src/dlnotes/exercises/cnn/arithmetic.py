@@ -181,10 +181,9 @@ def _unpadded(
 
 def _counted(
     starts: Callable[[int, int, int, int], range],
-    pixels: Callable[[int, int], range] = lambda input_size, _: range(input_size),
     beyond: int = 0,
 ) -> Answer:
-    """Count by other starts, for other pixels, or some pixels beyond the filter."""
+    """Count by other starts, or some pixels beyond the filter."""
 
     def answer(
         input_size: int, kernel_size: int, *, stride: int = 1, padding: int = 0
@@ -192,7 +191,7 @@ def _counted(
         begins = starts(input_size, kernel_size, stride, padding)
         return [
             sum(start <= pixel < start + kernel_size + beyond for start in begins)
-            for pixel in pixels(input_size, padding)
+            for pixel in range(input_size)
         ]
 
     return answer
@@ -246,11 +245,6 @@ COVERAGE = Exercise(
             )[:input_size],
             "Your counts are those of the padded line from its beginning. The first "
             "`padding` entries belong to zeros, not to pixels.",
-        ),
-        Mistake(
-            _counted(_starts, lambda w, p: range(-p, w + p)),
-            "Your list has numbers for the padding, too. Only the pixels of the line "
-            "are asked for.",
         ),
         Mistake(
             _counted(lambda w, f, s, p: range(-p, w + p - f, s)),

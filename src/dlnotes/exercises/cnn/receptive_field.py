@@ -102,16 +102,6 @@ FIELD = Exercise(
             "the last layer.",
         ),
         Mistake(
-            lambda sizes, strides: receptive_field(sizes, strides)[-1],
-            "You return the field after the last layer. Asked is a list, with one "
-            "number for each layer.",
-        ),
-        Mistake(
-            lambda sizes, strides: [1, *receptive_field(sizes, strides)],
-            "Your list begins with the image itself. It should begin with the field "
-            "after the first layer.",
-        ),
-        Mistake(
             lambda sizes, **_: np.cumprod(sizes).tolist(),
             "You multiply the filter sizes. Windows overlap; a layer adds its size "
             "less one, times the distance of what it reads.",
