@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 
 from dlnotes.lab import plots
 from dlnotes.lab.fit import History
@@ -174,12 +174,17 @@ def test_a_gap_in_a_curve_is_a_gap(ax: Axes) -> None:
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), values)
 
 
-def faces(ax: Axes) -> list[str]:
-    """Return the color of each cell."""
+def colors_and_alpha(ax: Axes) -> Any:
+    """Return red, green, blue and how opaque each cell is."""
     (shown,) = ax.images
     numbers = shown.get_array()
     assert numbers is not None
-    return [to_hex(tuple(face)) for face in shown.to_rgba(numbers).reshape(-1, 4)]
+    return shown.to_rgba(numbers).reshape(-1, 4)
+
+
+def faces(ax: Axes) -> list[str]:
+    """Return the color of each cell."""
+    return [to_hex(tuple(face)) for face in colors_and_alpha(ax)]
 
 
 def test_a_cell_without_a_number_is_gray_and_spoils_no_other(ax: Axes) -> None:
@@ -211,11 +216,37 @@ def test_a_table_of_one_number_can_be_read(ax: Axes, value: float) -> None:
     assert abs(brightness - (text == "white")) > 0.3
 
 
-def test_numbers_with_signs_can_be_read(ax: Axes) -> None:
+def luminance(color: tuple[float, ...]) -> float:
+    """Return the relative luminance of the Web Content Accessibility Guidelines."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color
+    ]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+@pytest.mark.parametrize(
+    ("page", "ink"), [("white", "#3f434a"), ("#131416", "#c6c9ce")]
+)
+def test_numbers_with_signs_can_be_read_on_a_light_and_on_a_dark_page(
+    ax: Axes, page: str, ink: str
+) -> None:
     plots.heatmap(ax, np.array([[-2.0, -1.0, 0.0, 1.0, 2.0, 9.0]]), reach=2.0)
 
-    colors = [text.get_color() for text in ax.texts]
-    assert colors == ["white", "black", "black", "black", "white", "white"]
+    assert {text.get_color() for text in ax.texts} == {mpl.rcParams["text.color"]}
+    paper = np.array(to_rgb(page))
+    for *color, alpha in colors_and_alpha(ax):
+        mixed = tuple(alpha * np.array(color) + (1 - alpha) * paper)
+        dark, bright = sorted([luminance(mixed), luminance(to_rgb(ink))])
+        assert (bright + 0.05) / (dark + 0.05) > 4
+
+
+def test_zero_has_no_color_in_a_picture_with_signs(ax: Axes) -> None:
+    plots.picture(ax, np.array([[-1.0, 0.0, 0.5, 1.0]]), reach=1.0)
+
+    blue, none, pale, red = colors_and_alpha(ax)
+    assert none[3] == 0 < pale[3] < red[3] == blue[3] == 1
+    assert blue[2] > blue[0]
+    assert red[0] > red[2]
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0])

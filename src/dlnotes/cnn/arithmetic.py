@@ -149,8 +149,8 @@ def conv_output_volume(
 def same_padding(kernel_size: int) -> int:
     r"""Return the padding that keeps the size of the image, at stride 1.
 
-    Set :math:`W_2 = W_1` and :math:`S = 1` in :eq:`eq-conv-w2` and solve for the
-    padding:
+    Set :math:`W_2 = W_1` and :math:`S = 1` in :eq:`eq-conv-w2`.  That leaves
+    :math:`W_1 = W_1 - F + 2P + 1`, so :math:`2P = F - 1` and
 
     .. math::
        :label: eq-same-padding

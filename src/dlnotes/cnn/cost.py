@@ -44,8 +44,8 @@ def conv_parameter_count(
     .. math::
        :label: eq-conv-parameters
 
-       K\,(F^2 D_1 + 1) \text{ shared}, \qquad
-       W_2 H_2\, K\,(F^2 D_1 + 1) \text{ not shared}
+       K\,(F^2 D_1 + 1) &\text{ shared} \\
+       W_2 H_2\, K\,(F^2 D_1 + 1) &\text{ not shared}
 
     Parameters
     ----------

@@ -50,6 +50,7 @@ def _spread(rng: np.random.Generator) -> dict[str, Any]:
 def _volume(
     along: Callable[[int, int, int, int], float],
     deep: Callable[[int, int], int] = lambda _, filters: filters,
+    order: Callable[[int, int, int], tuple[int, int, int]] = lambda *volume: volume,
 ) -> Answer:
     """Give an output volume by another rule along an axis, or for the depth."""
 
@@ -64,7 +65,7 @@ def _volume(
         rows, columns = (
             int(along(w, kernel_size, stride, padding)) for w in volume[1:]
         )
-        return deep(volume[0], filters), rows, columns
+        return order(deep(volume[0], filters), rows, columns)
 
     return answer
 
@@ -109,6 +110,41 @@ VOLUME = Exercise(
             "https://stats.stackexchange.com/questions/650777/what-would-be-the-convolutional-layer-output-by-keras-layers-conv2d-when-conv-ou",
         ),
         Mistake(
+            _volume(lambda w, f, s, p: round((w - f + 2 * p) / s + 1)),
+            "You round to the nearest whole number. A place where the filter would "
+            "stick out does not count, so round down.",
+        ),
+        Mistake(
+            _volume(lambda w, f, s, p: (w - f + 2 * p + 1) // s),
+            "You add the one before you divide. It is added after the division: for "
+            "the place the filter has before its first step.",
+        ),
+        Mistake(
+            _volume(lambda w, f, s, _: (w - f) // s + 1),
+            "You leave the padding out. It makes the image larger, on both sides.",
+        ),
+        Mistake(
+            _volume(lambda w, f, s, p: (w - f - 2 * p) // s + 1),
+            "You subtract the padding. It makes the image larger.",
+        ),
+        Mistake(
+            _volume(lambda w, f, _, p: w - f + 2 * p + 1),
+            "You leave the stride out. You count the places of a filter that moves by "
+            "one pixel.",
+        ),
+        Mistake(
+            _volume(_side, order=lambda depth, rows, columns: (rows, columns, depth)),
+            "You return the depth last. The order is depth, height, width.",
+        ),
+        Mistake(
+            _volume(_side, order=lambda depth, rows, columns: (depth, columns, rows)),
+            "You swap height and width. The order is depth, height, width.",
+        ),
+        Mistake(
+            _volume(_side, order=lambda depth, rows, _: (depth, rows, rows)),
+            "You take the width to be the height. An image need not be square.",
+        ),
+        Mistake(
             _volume(_side, lambda depth, _: depth),
             "You keep the depth of the input. The output has one slice for each "
             "filter.",
@@ -141,6 +177,39 @@ def _unpadded(
         sum(start <= pixel < start + kernel_size for start in starts)
         for pixel in range(input_size)
     ]
+
+
+def _counted(
+    starts: Callable[[int, int, int, int], range],
+    beyond: int = 0,
+) -> Answer:
+    """Count by other starts, or some pixels beyond the filter."""
+
+    def answer(
+        input_size: int, kernel_size: int, *, stride: int = 1, padding: int = 0
+    ) -> Any:
+        begins = starts(input_size, kernel_size, stride, padding)
+        return [
+            sum(start <= pixel < start + kernel_size + beyond for start in begins)
+            for pixel in range(input_size)
+        ]
+
+    return answer
+
+
+def _starts(w: int, f: int, s: int, p: int) -> range:
+    return range(-p, w + p - f + 1, s)
+
+
+def _from_the_end(
+    input_size: int, kernel_size: int, *, stride: int = 1, padding: int = 0
+) -> Any:
+    """Count up with indices that are negative before the line."""
+    reads = [0] * input_size
+    for start in _starts(input_size, kernel_size, stride, padding):
+        for pixel in range(start, min(start + kernel_size, input_size)):
+            reads[pixel] += 1
+    return reads
 
 
 COVERAGE = Exercise(
@@ -176,6 +245,30 @@ COVERAGE = Exercise(
             )[:input_size],
             "Your counts are those of the padded line from its beginning. The first "
             "`padding` entries belong to zeros, not to pixels.",
+        ),
+        Mistake(
+            _counted(lambda w, f, s, p: range(-p, w + p - f, s)),
+            "You miss a last place that just fits: `range` leaves out its end.",
+        ),
+        Mistake(
+            _counted(lambda w, f, s, p: range(-p, (_side(w, f, s, p) - 1) * s - p, s)),
+            "You miss the last place: you count the steps of the filter, and its "
+            "places are one more.",
+        ),
+        Mistake(
+            _counted(lambda w, _, s, p: range(-p, w + p, s)),
+            "You let the filter stick out at the far end. A place where it does not "
+            "fit into the padded line does not count.",
+        ),
+        Mistake(
+            _counted(_starts, beyond=1),
+            "You count one pixel too many at each place. From its start on a filter "
+            "reads kernel_size pixels, the first one counted.",
+        ),
+        Mistake(
+            _from_the_end,
+            "Where the filter starts before the line your index is negative, and "
+            "Python counts it from the end of the list.",
         ),
         Mistake(
             _bent,
@@ -235,6 +328,45 @@ TRANSPOSED = Exercise(
                 (input_size - 1) * stride + kernel_size - padding
             ),
             "You cut the padding off one end only.",
+        ),
+        Mistake(
+            lambda input_size, kernel_size, *, stride=1, **_: (
+                (input_size - 1) * stride + kernel_size
+            ),
+            "You leave the padding out. It is cut off both ends.",
+        ),
+        Mistake(
+            lambda input_size, kernel_size, *, stride=1, padding=0: (
+                (input_size - 1) * kernel_size + stride - 2 * padding
+            ),
+            "You have stride and kernel size the wrong way round. Neighboring pixels "
+            "are spread to places one stride apart.",
+        ),
+        Mistake(
+            lambda input_size, kernel_size, *, padding=0, **_: (
+                input_size - 1 + kernel_size - 2 * padding
+            ),
+            "You leave the stride out. Neighboring pixels are spread to places one "
+            "stride apart.",
+        ),
+        Mistake(
+            lambda input_size, kernel_size, *, stride=1, padding=0: (
+                (input_size - 1) * stride + kernel_size - 2 * padding + 1
+            ),
+            "You add a one, as the formula of the forward convolution does. Solved for "
+            "the other length, that one is subtracted from input_size.",
+        ),
+        Mistake(
+            lambda input_size, kernel_size, *, stride=1, padding=0: (
+                input_size * stride + kernel_size - 2 * padding - 1
+            ),
+            "You give the largest length from which the convolution leads back. Asked "
+            "is the smallest, from which it leaves no rest.",
+        ),
+        Mistake(
+            lambda input_size, *, stride=1, **_: input_size * stride,
+            "You multiply by the stride and no more. That is right only for some "
+            "filters and paddings.",
         ),
     ),
 )

@@ -1,12 +1,13 @@
 """Convolution: what to write, and the mistakes made there."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dlnotes.cnn.convolution import conv2d, conv2d_backward
 from dlnotes.exercises.drawing import either, reals, whole
-from dlnotes.exercises.exercise import Exercise, Mistake
+from dlnotes.exercises.exercise import Answer, Exercise, Mistake
 
 
 def _images(rng: np.random.Generator) -> dict[str, Any]:
@@ -122,6 +123,58 @@ FORWARD = Exercise(
             "image. Where the stride leaves a rest, the number of places is rounded "
             "down.",
         ),
+        Mistake(
+            lambda X, W, b, **settings: conv2d(X, W, 0 * b, **settings),
+            "You leave the bias out. It is added to every number of the filter's "
+            "output.",
+        ),
+        Mistake(
+            lambda X, W, b, **settings: conv2d(X, W, -b, **settings),
+            "You subtract the bias. It is added.",
+        ),
+        Mistake(
+            lambda X, W, b, **settings: conv2d(X, W / X.shape[1], b, **settings),
+            "You average over the channels. Their sums are added up.",
+        ),
+        Mistake(
+            lambda X, W, b, **settings: conv2d(X, W / W[0].size, b, **settings),
+            "You take the mean of the products. Asked is their sum.",
+        ),
+        Mistake(
+            lambda X, W, b, **settings: conv2d(X[:, :1], W[:, :1], b, **settings),
+            "You read the first channel only. A filter sums over all channels.",
+        ),
+        Mistake(
+            lambda X, W, b, **settings: conv2d(X[:, -1:], W[:, -1:], b, **settings),
+            "You keep the last channel only: each channel replaces the sum instead of "
+            "being added to it.",
+        ),
+        Mistake(
+            lambda X, W, b, *, stride=1, **_: conv2d(X, W, b, stride=stride),
+            "You leave the padding out.",
+        ),
+        Mistake(
+            lambda X, W, b, *, stride=1, padding=0: conv2d(
+                X, W, b, stride=stride, padding=padding // 2
+            ),
+            "You halve the padding. It says how many zeros there are on each side, not "
+            "on both together.",
+        ),
+        Mistake(
+            lambda X, W, b, *, padding=0, **_: conv2d(X, W, b, padding=padding),
+            "You leave the stride out: your output has every place of the filter.",
+        ),
+        Mistake(
+            lambda X, W, b, **settings: conv2d(X, W, b, **settings)[:, :, :-1, :-1],
+            "You miss the last row and the last column: the filter has one place more "
+            "than it has steps.",
+        ),
+        Mistake(
+            lambda X, W, b, **settings: conv2d(X, W, b, **settings).transpose(
+                0, 2, 3, 1
+            ),
+            "You return the filters as the last axis. They are the second one.",
+        ),
     ),
 )
 
@@ -170,6 +223,25 @@ def _unit_stride_back(
     spread = np.zeros_like(conv2d(X, W, padding=padding))
     spread[:, :, : upstream.shape[2], : upstream.shape[3]] = upstream
     return conv2d_backward(X, W, spread, padding=padding)
+
+
+def _afterwards(change: Callable[[Any, Any, Any, Any], Any]) -> Answer:
+    """Change the gradients once they are computed."""
+    return lambda X, W, upstream, **settings: change(
+        *conv2d_backward(X, W, upstream, **settings), X
+    )
+
+
+def _bias_of_each_image(X: Any, W: Any, upstream: Any, **settings: Any) -> Any:
+    """Sum over the places and not over the images."""
+    dX, dW, _ = conv2d_backward(X, W, upstream, **settings)
+    return dX, dW, upstream.sum(axis=(2, 3))
+
+
+def _weights_of_the_last_image(X: Any, W: Any, upstream: Any, **settings: Any) -> Any:
+    """Forget the gradient of the filters at each new image."""
+    dX, _, db = conv2d_backward(X, W, upstream, **settings)
+    return dX, conv2d_backward(X[-1:], W, upstream[-1:], **settings)[1], db
 
 
 def _bias_mean(X: Any, W: Any, upstream: Any, **settings: Any) -> Any:
@@ -235,6 +307,49 @@ BACKWARD = Exercise(
             _batch_mean,
             "You divide the gradients of W and the bias by the batch size. If the loss "
             "is a mean, that division is in the upstream gradient already.",
+        ),
+        Mistake(
+            _afterwards(lambda dX, dW, db, X: (dX, dW / len(X), db)),
+            "You divide the gradient of W by the batch size. If the loss is a mean, "
+            "that division is in the upstream gradient already.",
+        ),
+        Mistake(
+            _afterwards(lambda dX, dW, db, X: (dX / len(X), dW / len(X), db / len(X))),
+            "You divide all gradients by the batch size. If the loss is a mean, that "
+            "division is in the upstream gradient already.",
+        ),
+        Mistake(
+            _afterwards(lambda dX, dW, db, _: (dW, dX, db)),
+            "You return the gradient of W first. The order is X, W, bias.",
+        ),
+        Mistake(
+            _afterwards(lambda dX, dW, db, _: (dW, db, dX)),
+            "You return the gradient of X last. The order is X, W, bias.",
+        ),
+        Mistake(
+            _afterwards(lambda dX, dW, db, _: (-dX, -dW, -db)),
+            "You turn the sign. Asked are the gradients; the minus belongs to the step "
+            "that follows them.",
+        ),
+        Mistake(
+            _afterwards(lambda dX, dW, db, _: (dX, dW[:, :, ::-1, ::-1], db)),
+            "You flip the gradient of W. It has the order of the filter, which is not "
+            "flipped in the forward pass either.",
+        ),
+        Mistake(
+            _afterwards(lambda dX, dW, db, _: (dX, dW, db.sum())),
+            "You sum the gradient of the bias over the filters, too. Each filter has a "
+            "bias of its own.",
+        ),
+        Mistake(
+            _bias_of_each_image,
+            "You do not sum the gradient of the bias over the images. All images use "
+            "the same bias.",
+        ),
+        Mistake(
+            _weights_of_the_last_image,
+            "Your gradient of W is that of the last image: each image replaces the sum "
+            "instead of being added to it.",
         ),
     ),
 )

@@ -77,6 +77,32 @@ PARAMETERS = Exercise(
             "You share the weights and give each position biases of its own. Positions "
             "that do not share have weights of their own too.",
         ),
+        Mistake(
+            lambda filters, kernel_size, depth, *, places: (
+                filters * (places * kernel_size**2 * depth + 1)
+            ),
+            "You count the biases of one position. Positions with filters of their own "
+            "have biases of their own, too.",
+        ),
+        Mistake(
+            lambda filters, kernel_size, depth, *, places: (
+                places * filters * kernel_size**2 * depth + 1
+            ),
+            "You count a single bias. Every filter has its own.",
+        ),
+        Mistake(
+            lambda filters, kernel_size, depth, **_: (
+                filters * (kernel_size**2 * depth + 1)
+            ),
+            "You leave `places` out. It says at how many positions there are filters "
+            "of their own.",
+        ),
+        Mistake(
+            lambda kernel_size, depth, *, places, **_: (
+                places * (kernel_size**2 * depth + 1)
+            ),
+            "You count one filter. A layer has several.",
+        ),
     ),
 )
 
@@ -124,6 +150,32 @@ MULTIPLY_ADDS = Exercise(
                 kernel_size**2 * depth * filters * places**2
             ),
             "You square the number of positions. It counts rows times columns already.",
+        ),
+        Mistake(
+            lambda kernel_size, depth, filters, places: (
+                kernel_size * depth * filters * places
+            ),
+            "You count one row of the kernel. It is as high as it is wide.",
+        ),
+        Mistake(
+            lambda kernel_size, depth, filters, places: (
+                (kernel_size**2 * depth - 1) * filters * places
+            ),
+            "You count the additions between the products, one fewer than there are "
+            "products. A multiply-add is a product that is added to a sum, and the "
+            "first one is added as well.",
+        ),
+        Mistake(
+            lambda kernel_size, depth, filters, places: (
+                (2 * kernel_size**2 * depth - 1) * filters * places
+            ),
+            "You count multiplications and the additions between them one by one, as "
+            "for FLOPs. One multiply-add is both.",
+        ),
+        Mistake(
+            lambda filters, places, **_: filters * places,
+            "You count the numbers of the output. Each of them takes many "
+            "multiply-adds.",
         ),
     ),
 )

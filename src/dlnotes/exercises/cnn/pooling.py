@@ -51,6 +51,20 @@ def _zero_framed(pooled: Callable[[Any], Any]) -> Answer:
     )
 
 
+def _rounded_up(
+    X: Any, kernel_size: int, *, stride: int | None = None, padding: int = 0
+) -> Any:
+    """Pool the windows, too, that begin on the padded image and stick out of it."""
+    step = stride or kernel_size
+    margins = [(0, 0), (0, 0)]
+    for size in X.shape[2:]:
+        rest = -(size + 2 * padding - kernel_size) % step
+        margins.append((padding, padding + rest))
+    return max_pool2d(
+        np.pad(X, margins, constant_values=-np.inf), kernel_size, stride=step
+    )
+
+
 def _largest_size(seen: Any) -> Any:
     """Pick the number farthest from zero."""
     farthest = np.argmax(np.abs(seen), axis=0)[None]
@@ -105,6 +119,45 @@ POOL = Exercise(
             _zero_framed(lambda seen: seen.mean(axis=0)),
             "That is average pooling.",
         ),
+        Mistake(
+            _zero_framed(lambda seen: seen.sum(axis=0)),
+            "You sum over each window. Asked is its largest pixel.",
+        ),
+        Mistake(
+            lambda X, kernel_size, **settings: -max_pool2d(-X, kernel_size, **settings),
+            "You take the smallest pixel of each window. Asked is the largest.",
+        ),
+        Mistake(
+            lambda X, kernel_size, *, padding=0, **_: max_pool2d(
+                X, kernel_size, stride=1, padding=padding
+            ),
+            "You move by one pixel. The window moves by the stride.",
+        ),
+        Mistake(
+            lambda X, kernel_size, *, stride=None, **_: max_pool2d(
+                X, kernel_size, stride=stride
+            ),
+            "You leave the padding out.",
+        ),
+        Mistake(
+            lambda X, kernel_size, **settings: np.maximum(
+                max_pool2d(X, kernel_size, **settings), 0
+            ),
+            "No number of your result is below zero. Where all pixels of a window are "
+            "negative, so is the largest: do not begin to compare with zero.",
+        ),
+        Mistake(
+            lambda X, kernel_size, **settings: max_pool2d(X, kernel_size, **settings)[
+                :, :, :-1, :-1
+            ],
+            "You miss the last row and the last column: the window has one place more "
+            "than it has steps.",
+        ),
+        Mistake(
+            _rounded_up,
+            "You let windows stick out at the far end, where they do not fit. Round "
+            "their number down.",
+        ),
     ),
 )
 
@@ -122,6 +175,29 @@ def _shared(share: Callable[[Any], Any]) -> Answer:
 
 def _ties(seen: Any) -> Any:
     return (seen == seen.max(axis=0)).astype(float)
+
+
+def _first(seen: Any) -> Any:
+    """Take the first one of the largest."""
+    first = np.argmax(seen, axis=0)
+    return (np.arange(len(seen)).reshape(-1, 1, 1, 1, 1) == first).astype(float)
+
+
+def _neighboring(X: Any, upstream: Any, kernel_size: int, **_: Any) -> Any:
+    """Take the gradient for that of windows that move by one pixel."""
+    spread = np.zeros_like(max_pool2d(X, kernel_size, stride=1))
+    spread[:, :, : upstream.shape[2], : upstream.shape[3]] = upstream
+    return max_pool2d_backward(X, spread, kernel_size, stride=1)
+
+
+def _by_columns(
+    X: Any, upstream: Any, kernel_size: int, *, stride: int | None = None
+) -> Any:
+    """Search each window column by column."""
+    turned = max_pool2d_backward(
+        X.swapaxes(2, 3), upstream.swapaxes(2, 3), kernel_size, stride=stride
+    )
+    return turned.swapaxes(2, 3)
 
 
 def _nearly(seen: Any) -> Any:
@@ -193,6 +269,50 @@ POOL_BACKWARD = Exercise(
             _shared(lambda seen: np.full_like(seen, 1 / len(seen))),
             "You spread the gradient evenly, as for average pooling. A pixel that was "
             "not the maximum has no effect on the output and gets nothing.",
+        ),
+        Mistake(
+            _shared(np.ones_like),
+            "You send the whole gradient to every pixel of the window. Only the "
+            "largest one has an effect on the output.",
+        ),
+        Mistake(
+            _shared(lambda seen: _first(-seen)),
+            "You send the gradient to the smallest pixel. The largest one made the "
+            "output.",
+        ),
+        Mistake(
+            _shared(lambda seen: _first(np.abs(seen))),
+            "You send the gradient to the pixel of the largest size, whatever its "
+            "sign. The maximum of -3 and 1 is 1.",
+        ),
+        Mistake(
+            _shared(lambda seen: seen * _first(seen)),
+            "You multiply the gradient by the pixel. If the maximum rises by 0.1, so "
+            "does the output: the derivative is 1.",
+        ),
+        Mistake(
+            lambda X, upstream, kernel_size, *, stride=None: max_pool2d_backward(
+                X, np.ones_like(upstream), kernel_size, stride=stride
+            ),
+            "You leave `upstream` out. Multiply by the gradient that arrives at the "
+            "output.",
+        ),
+        Mistake(
+            lambda X, upstream, kernel_size, *, stride=None: (
+                max_pool2d_backward(X, upstream, kernel_size, stride=stride) / len(X)
+            ),
+            "You divide by the batch size. If the loss is a mean, that division is in "
+            "the upstream gradient already.",
+        ),
+        Mistake(
+            _neighboring,
+            "You forget the stride on the way back: a window starts at its index times "
+            "the stride, as in the forward pass.",
+        ),
+        Mistake(
+            _by_columns,
+            "Where pixels tie you take the first one column by column. It is the "
+            "first, row by row, that counts.",
         ),
     ),
 )

@@ -17,6 +17,27 @@ def _stack(rng: np.random.Generator) -> dict[str, Any]:
     return {"sizes": sizes.tolist(), "strides": strides.tolist()}
 
 
+def _before(strides: Any) -> Any:
+    """Multiply the strides before each layer."""
+    return np.concatenate([[1], np.cumprod(strides)[:-1]])
+
+
+def _without_formula(start: int, less: Callable[[int], int]) -> Answer:
+    """Begin with other pixels, or add another number for each layer."""
+    return lambda sizes, strides: (
+        start + np.cumsum([less(size) for size in sizes] * _before(strides))
+    ).tolist()
+
+
+def _forward(sizes: Any, strides: Any) -> list[int]:
+    """Go from the first layer to the last by the rule for the other way."""
+    fields, field = [], 1
+    for kernel_size, stride in zip(sizes, strides, strict=True):
+        field = (field - 1) * stride + kernel_size
+        fields.append(field)
+    return fields
+
+
 def _reach(spread: Callable[[Any], Any]) -> Answer:
     """Add up the sides less one, each times a distance taken from the strides."""
     return lambda sizes, strides: (
@@ -55,6 +76,30 @@ FIELD = Exercise(
             _reach(lambda strides: np.concatenate([[1], strides[:-1]])),
             "You use the stride of the layer just before. The strides of all earlier "
             "layers multiply.",
+        ),
+        Mistake(
+            _reach(lambda strides: np.concatenate([[1], np.cumsum(strides)[:-1]])),
+            "You add the strides of the earlier layers. They multiply.",
+        ),
+        Mistake(
+            _without_formula(1, lambda size: size),
+            "You add the whole filter size. The first of the inputs that a layer reads "
+            "is counted already, so it adds its size less one.",
+        ),
+        Mistake(
+            _without_formula(1, lambda size: size // 2),
+            "You count one side of each window. It reaches out on both sides.",
+        ),
+        Mistake(
+            _without_formula(0, lambda size: size - 1),
+            "You start from no pixel. Before the first layer an output is a pixel of "
+            "the image and sees one: itself.",
+        ),
+        Mistake(
+            _forward,
+            "You use the rule that goes from the last layer back to the image, (field "
+            "- 1) * stride + size, from the first layer on. It gives one number, for "
+            "the last layer.",
         ),
         Mistake(
             lambda sizes, **_: np.cumprod(sizes).tolist(),
