@@ -111,22 +111,6 @@ def test_the_list_of_exercises_has_each_once() -> None:
     assert sorted(re.findall(r"\]\(#([\w-]+)\)", text)) == sorted(labels)
 
 
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("Short.", "Short."),
-        ("Two lines\nin one.\n\nAnd more.", "Two lines in one."),
-        ("See {eq}`eq-hebb`, {func}`~a.b.c`.", "See the equation, c."),
-        ("A longer sum $a + b$, and more", "A longer sum ..."),
-        ("A sentence that is cut, here or there", "A sentence that is ..."),
-    ],
-)
-def test_a_text_is_cut_between_words_and_outside_formulas(
-    text: str, wanted: str
-) -> None:
-    assert index_lists.beginning(text, most=20) == wanted
-
-
 def test_a_source_without_a_letter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = inventory.catalogue()
     name = next(iter(rows["errata"]))
