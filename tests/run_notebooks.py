@@ -1,8 +1,8 @@
 """Run the notebook of every section from top to bottom, as a reader would.
 
-``python tests/run_notebooks.py _build/html``, where ``dlnotes[lab]`` is installed and
-nothing of the book's tools.  One process runs all of them, so that what they import is
-loaded once; each has names, figures and random numbers of its own.
+``python tests/run_notebooks.py _build/html``, where ``dlnotes[lab]`` and IPython are
+installed and nothing of the book's tools.  One process runs all of them, so that what
+they import is loaded once; each has names, figures and random numbers of its own.
 """
 
 import io

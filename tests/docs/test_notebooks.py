@@ -1,5 +1,6 @@
 import nbformat
 
+import inventory
 import notebooks
 from publication import REPOSITORY
 
@@ -31,7 +32,9 @@ def test_installing_changes_nothing_where_the_book_is_installed() -> None:
 def test_the_number_of_a_section_is_written_out() -> None:
     plain = notebooks.Plain("neurons/perceptron", {})
 
-    assert plain.markdown("See {secnum}`perceptron_rule`.") == "See 1.2."
+    assert plain.markdown("See {secnum}`perceptron_rule`.") == (
+        f"See {inventory.section_number('neurons/perceptron_rule')}."
+    )
 
 
 def test_a_cell_that_answers_an_exercise_is_folded() -> None:

@@ -30,11 +30,8 @@ def difference(given: Outcome, wanted: Outcome, answer: Answer, asked: str) -> s
     asked
         The call that the task asks for.
     """
-    also = (
-        f" It also changes its argument {given.changed} in place."
-        if given.changed
-        else ""
-    )
+    changed = f"changes its argument {given.changed} in place." if given.changed else ""
+    also = f" It also {changed}" if changed else ""
     if given.error is not None:
         return f"{failure(given.error, answer, asked)}{also}"
     if given.misfit:
@@ -43,7 +40,7 @@ def difference(given: Outcome, wanted: Outcome, answer: Answer, asked: str) -> s
     for path, right in wanted.parts:
         if not close(theirs[path], right):
             return f"Its result{path} {_how(theirs[path], right)}{also}"
-    return also.strip()
+    return f"It {changed}" if changed else ""
 
 
 def failure(error: BaseException, answer: Answer, asked: str) -> str:
@@ -62,6 +59,8 @@ def failure(error: BaseException, answer: Answer, asked: str) -> str:
     where = line_of(error, code.co_filename) if code else ""
     if isinstance(error, SystemExit):
         return f"It ends the program{where}."
+    if isinstance(error, NotImplementedError) and where:
+        return f"It is not written yet{where}."
     if isinstance(error, TypeError) and code and not where:
         return f"It cannot be called as `{asked}`: {error}."
     return f"It fails{where}: {named(error)}."

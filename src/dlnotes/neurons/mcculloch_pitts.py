@@ -140,6 +140,59 @@ def truth_table_inputs(outputs: Float[Array, "rows"]) -> Float[Array, "rows inpu
 
 
 @checked
+def is_monotone(outputs: Float[Array, "rows"]) -> Bool[Array, ""]:
+    r"""Tell whether a function never falls from 1 to 0 when an input rises from 0 to 1.
+
+    With :math:`\mathbf{x} \le \mathbf{x}'` if no entry of :math:`\mathbf{x}` is above
+    that of :math:`\mathbf{x}'`, a function is monotone if
+
+    .. math::
+       :label: eq-monotone
+
+       \mathbf{x} \le \mathbf{x}' \quad \Longrightarrow \quad
+       f(\mathbf{x}) \le f(\mathbf{x}')
+
+    It is enough to compare rows that differ in one input, for the inputs can rise one
+    after another.
+
+    Parameters
+    ----------
+    outputs
+        The output of each row of a truth table, 0 or 1, in the order of
+        :func:`truth_table_inputs`.
+
+    Returns
+    -------
+    monotone
+        Whether the function is monotone.
+
+    Raises
+    ------
+    ValueError
+        If an output is neither 0 nor 1, or the number of rows is no power of two.
+
+    Examples
+    --------
+    AND is.  A without B is not: it falls when B rises.
+
+    >>> import numpy as np
+    >>> from dlnotes.neurons.mcculloch_pitts import is_monotone
+    >>> bool(is_monotone(np.array([0.0, 0.0, 0.0, 1.0])))
+    True
+    >>> bool(is_monotone(np.array([0.0, 0.0, 1.0, 0.0])))
+    False
+    """
+    xp = array_namespace(outputs)
+    _check_bits("outputs", outputs)
+    inputs = truth_table_inputs(outputs).shape[1]
+    monotone = xp.ones_like(outputs[0]) == 1
+    for i in range(inputs):
+        pairs = xp.reshape(outputs, (2**i, 2, -1))
+        monotone = monotone & xp.all(pairs[:, 0] <= pairs[:, 1])
+    return monotone
+
+
+@checked
 def minterms(outputs: Float[Array, "rows"]) -> Links[Array]:
     r"""Construct a unit for each row of a truth table whose output is 1.
 
@@ -236,59 +289,6 @@ def normal_form(
     """
     xp = array_namespace(X)
     return xp.astype(xp.sum(fire(links, X), axis=1) >= 1, X.dtype)
-
-
-@checked
-def is_monotone(outputs: Float[Array, "rows"]) -> Bool[Array, ""]:
-    r"""Tell whether a function never falls from 1 to 0 when an input rises from 0 to 1.
-
-    With :math:`\mathbf{x} \le \mathbf{x}'` if no entry of :math:`\mathbf{x}` is above
-    that of :math:`\mathbf{x}'`, a function is monotone if
-
-    .. math::
-       :label: eq-monotone
-
-       \mathbf{x} \le \mathbf{x}' \quad \Longrightarrow \quad
-       f(\mathbf{x}) \le f(\mathbf{x}')
-
-    It is enough to compare rows that differ in one input, for the inputs can rise one
-    after another.
-
-    Parameters
-    ----------
-    outputs
-        The output of each row of a truth table, 0 or 1, in the order of
-        :func:`truth_table_inputs`.
-
-    Returns
-    -------
-    monotone
-        Whether the function is monotone.
-
-    Raises
-    ------
-    ValueError
-        If an output is neither 0 nor 1, or the number of rows is no power of two.
-
-    Examples
-    --------
-    AND is.  A without B is not: it falls when B rises.
-
-    >>> import numpy as np
-    >>> from dlnotes.neurons.mcculloch_pitts import is_monotone
-    >>> bool(is_monotone(np.array([0.0, 0.0, 0.0, 1.0])))
-    True
-    >>> bool(is_monotone(np.array([0.0, 0.0, 1.0, 0.0])))
-    False
-    """
-    xp = array_namespace(outputs)
-    _check_bits("outputs", outputs)
-    inputs = truth_table_inputs(outputs).shape[1]
-    monotone = xp.ones_like(outputs[0]) == 1
-    for i in range(inputs):
-        pairs = xp.reshape(outputs, (2**i, 2, -1))
-        monotone = monotone & xp.all(pairs[:, 0] <= pairs[:, 1])
-    return monotone
 
 
 def _check_bits(name: str, values: Array) -> None:
