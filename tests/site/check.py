@@ -31,6 +31,9 @@ def main(root: Path, *chosen: str) -> str:
     # The page for wrong addresses works only where the book is published, if it is.
     here = [path for path, document in documents.items() if not document.base]
     here.sort(key=lambda path: path.stat().st_size, reverse=True)  # the longest first
+    for name in chosen:
+        if not Path(root, name).is_file():
+            return f"{root} has no page {name}"
     names = chosen or [str(path.relative_to(root)) for path in here]
     parts: list[Part] = [(name, partial(Looker.problems, name=name)) for name in names]
     if not chosen:

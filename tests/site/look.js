@@ -89,7 +89,11 @@ const look = (() => {
     prune() {
       const stays = new Set(document.querySelectorAll(".theme-toggle, .theme-toggle *"));
       for (const box of [...stays, ...kept])
-        for (let each = box; each; each = each.parentElement) stays.add(each);
+        for (let each = box; each; each = each.parentElement) {
+          stays.add(each);
+          // An entry of the contents looks otherwise if it has entries of its own.
+          for (const list of each.querySelectorAll(":scope > ul")) stays.add(list);
+        }
       for (const box of document.body.querySelectorAll("*"))
         if (!stays.has(box)) box.remove();
       kept.clear();
