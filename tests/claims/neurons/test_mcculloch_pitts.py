@@ -34,15 +34,16 @@ def test_the_rule_about_gates(
 @pytest.mark.parametrize(
     ("counts", "verdict"),
     [
-        ((4, 14, 16), Verdict.HOLDS),
-        ((4, 14, 14), Verdict.CONDITIONAL),
-        ((4, 4, 9), Verdict.FAILS),
+        ((4, 11, 14, 16), Verdict.HOLDS),
+        ((4, 11, 14, 14), Verdict.CONDITIONAL),
+        ((4, 11, 11, 16), Verdict.FAILS),
+        ((4, 4, 14, 16), Verdict.FAILS),
     ],
 )
 def test_the_rule_about_fixed_weights(
     counts: tuple[float, ...], verdict: Verdict
 ) -> None:
-    kinds = ("fixed", "free", "two layers")
+    kinds = ("alike", "linked", "free", "two layers")
     found = [
         Row("functions computed", kind, "", (count,))
         for kind, count in zip(kinds, counts, strict=True)

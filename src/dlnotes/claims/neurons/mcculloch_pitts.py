@@ -89,24 +89,26 @@ def judge_logic(found: Sequence[Row]) -> Ruling:
 
 @claim("claim-mcp-fixed-limits", seeds=1)
 def mcp_fixed_limits(seeds: Sequence[int]) -> Finding:
-    """The McCulloch-Pitts unit is limited by fixed weights and by binary output.
+    """The McCulloch-Pitts unit is limited by its fixed weights.
 
-    The functions of two bits are counted that some unit computes: with both weights 1
-    and any threshold; with whole weights from -2 to 2 and any threshold; and by two
-    layers of the latter units, two units in the first.  It holds if each of these
-    numbers is larger than the one before.  It holds conditionally if the first is less
-    than the second, and the second equals the third.  It fails if the first is not less
-    than the second.
+    The functions of two bits are counted that some unit computes: with both weights 1;
+    with up to two links from each input, or a veto; with whole weights from -2 to 2;
+    each with any threshold; and by two layers of the last, two units in the first.  It
+    holds if each of these numbers is larger than the one before.  It holds
+    conditionally if only the last is not.  It fails otherwise.
+
+    That a unit with a fixed threshold too computes one function, and that a binary
+    output is binary, needs no test.
     """
     del seeds
     one = reached(range(-2, 3), PAIRS)
     first = (np.array(pair, dtype=float).T for pair in product(one, repeat=2))
+    deep = set().union(*(reached(range(-2, 3), H) for H in first))
     counts = {
         "one unit, both weights 1": len(reached([1], PAIRS)),
+        "one unit, up to two links or a veto": len({*circuits(2)}),
         "one unit, weights from -2 to 2": len(one),
-        "two layers of these": len(
-            set().union(*(reached(range(-2, 3), H) for H in first))
-        ),
+        "two layers of these": len(deep),
     }
     found = [
         Row("functions computed", name, "", (float(count),))
@@ -126,14 +128,16 @@ def reached(weights: Iterable[int], X: Any) -> set[Table]:
 
 def judge_limits(found: Sequence[Row]) -> Ruling:
     """Apply the rule of the claim about fixed weights."""
-    fixed, free, deep = (x[0] for x in by_method(found, "functions computed").values())
+    counts = by_method(found, "functions computed").values()
+    alike, linked, free, deep = (number for (number,) in counts)
     verdict = decide(
-        confirmed=fixed < free < deep,
-        conditional=fixed < free == deep,
-        refuted=fixed >= free,
+        confirmed=alike < linked < free < deep,
+        conditional=alike < linked < free == deep,
+        refuted=not alike < linked < free,
     )
     because = (
-        f"With both weights 1 a unit computes {fixed:.0f} functions of two bits, with "
-        f"weights from -2 to 2 {free:.0f}; two layers compute {deep:.0f}."
+        f"With both weights 1 a unit computes {alike:.0f} functions of two bits, with "
+        f"links and vetoes {linked:.0f}, with weights from -2 to 2 {free:.0f}; two "
+        f"layers compute {deep:.0f}."
     )
     return Ruling(verdict, because, "for its weights; a second layer adds nothing")
