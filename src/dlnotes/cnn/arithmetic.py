@@ -1,9 +1,10 @@
 """Convolution arithmetic: depth, stride and zero-padding.
 
-Four settings of a convolutional layer fix the shape of its output: the number of
-filters, their kernel size, the stride and the padding.  This section counts the
-positions of a window, first along one axis and then in a volume, counts how often each
-pixel is read, and goes back from the size of the output to that of the input.
+Four settings of a convolutional layer fix the shape of its output for a given input:
+the number of filters, their kernel size, the stride and the padding.  A fifth, the
+dilation, acts like a larger kernel size.  This section counts the positions of a
+window, first along one axis and then in a volume, counts how often each pixel is read,
+and goes back from the size of the output to that of the input.
 
 References
 ----------

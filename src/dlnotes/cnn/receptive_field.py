@@ -18,6 +18,12 @@ References
 * W. Luo, Y. Li, R. Urtasun and R. Zemel (2016). Understanding the effective receptive
   field in deep convolutional neural networks. *Advances in Neural Information
   Processing Systems* 29. https://arxiv.org/abs/1701.04128
+* Z. Liu, H. Mao, C.-Y. Wu, C. Feichtenhofer, T. Darrell and S. Xie (2022). A ConvNet
+  for the 2020s. *Computer Vision and Pattern Recognition*.
+  https://arxiv.org/abs/2201.03545
+* X. Ding, X. Zhang, J. Han and G. Ding (2022). Scaling up your kernels to 31x31:
+  revisiting large kernel design in CNNs. *Computer Vision and Pattern Recognition*.
+  https://arxiv.org/abs/2203.06717
 """
 
 from collections.abc import Sequence
