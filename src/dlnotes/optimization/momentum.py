@@ -142,8 +142,8 @@ def update(
 
     Examples
     --------
-    At the minimum the gradient is zero, but the velocity is not, and so the step goes
-    beyond the minimum:
+    At the minimum the gradient is zero.  If the velocity is not, the step goes beyond
+    the minimum:
 
     >>> import numpy as np
     >>> from dlnotes.optimization.momentum import update
