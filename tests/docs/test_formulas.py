@@ -58,6 +58,14 @@ def test_a_reference_opens_the_formula_that_it_names(build: Build) -> None:
     )
 
 
+def test_a_line_is_not_divided_before_the_mark_after_a_reference(build: Build) -> None:
+    settings = {"html_math_renderer": "static", "numfig_secnum_depth": 2}
+    pages, _ = build(PAGES, "mathjax_static", "eqref", **settings)
+
+    assert ">Equation (1.1)</a></span>.</span></p>" in pages["first"]
+    assert ">Equation (1.1)</a></span></span> again.</p>" in pages["second"]
+
+
 def test_an_equation_of_no_page_is_warned_of(build: Build) -> None:
     text = "# Second\n\n```{formula} eq-none\n```\n"
     settings = {"html_math_renderer": "static"}

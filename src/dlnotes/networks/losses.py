@@ -120,8 +120,8 @@ def softmax(logits: Float[Array, "*batch classes"]) -> Float[Array, "*batch clas
 
        p_k = \operatorname{softmax}(\mathbf{o})_k = \frac{e^{o_k}}{\sum_j e^{o_j}}
 
-    The largest logit is subtracted first, as in :eq:`eq-log-softmax`, which changes
-    nothing but the range of the numbers.
+    The largest logit is subtracted first, which changes nothing but the range of the
+    numbers.
 
     Parameters
     ----------

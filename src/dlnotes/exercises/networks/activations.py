@@ -259,8 +259,8 @@ SIGMOID_DERIVATIVE = Exercise(
     hint="Express the derivative by the output.",
 )
 
-SCALED_TANH = Exercise(
-    name="write-networks-activations-scaled-tanh",
+SCALED_TANH_DERIVATIVE = Exercise(
+    name="write-networks-activations-scaled-tanh-derivative",
     section="networks.activations",
     task="Write `scaled_tanh_derivative(z)`: z is an array, of any shape, of the "
     "pre-activations of LeCun's activation a tanh(b z) with a = 1.7159 and b = 2/3; "
@@ -359,4 +359,4 @@ SCALED_TANH = Exercise(
     hint="Name t = tanh(b z) once, and write the derivative with it.",
 )
 
-EXERCISES = (SIGMOID, SIGMOID_DERIVATIVE, SCALED_TANH)
+EXERCISES = (SIGMOID, SIGMOID_DERIVATIVE, SCALED_TANH_DERIVATIVE)

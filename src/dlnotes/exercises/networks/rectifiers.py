@@ -104,9 +104,10 @@ LEAKY = Exercise(
 LEAKY_DERIVATIVE = Exercise(
     name="write-networks-rectifiers-leaky-relu-derivative",
     section="networks.rectifiers",
-    task="Write `leaky_relu_derivative(z, *, alpha)`: z and alpha are those of "
-    "`leaky_relu`. Return its derivative at each of z, an array of the same "
-    "shape; at exactly zero the derivative is that of the negative side.",
+    task="Write `leaky_relu_derivative(z, *, alpha)`: z is an array of pre-activations "
+    "of any shape; alpha is the slope of the leaky ReLU for negative ones, at least 0. "
+    "Return the derivative of the leaky ReLU at each of z, an array of the same "
+    "shape; at exactly zero it is that of the negative side.",
     solution=leaky_relu_derivative,
     inputs=_leak,
     harmless=("clips z",),
