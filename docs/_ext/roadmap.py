@@ -107,8 +107,8 @@ def visit(writer: HTML5Translator, node: Any) -> None:
         f'<svg class="ideas" viewBox="0 0 {WIDTH} {node["height"]}" role="group" '
         f'aria-label="Map of ideas. The list below it says the same.">'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
-        'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" '
-        'fill="context-stroke"/></marker></defs>'
+        'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z"/>'
+        "</marker></defs>"
     )
     writer.body += [
         f'<text class="name" x="0" y="{y + 5}">{escape(title)}</text>'

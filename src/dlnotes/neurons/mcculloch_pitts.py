@@ -4,7 +4,8 @@ McCulloch and Pitts (1943) described a nerve cell by what it decides: it is acti
 it is not.  Their unit counts its active inputs and compares the number with a
 threshold, and some inputs can forbid it to be active at all.  Nothing is learned, for
 there are no weights.  Yet two layers of such units compute any function of any number
-of bits.
+of bits, if a threshold may be 0 as it may here.  In 1943 a unit needed excitation to be
+active, and a function that is 1 for zeros only needs an input that is always on.
 
 References
 ----------

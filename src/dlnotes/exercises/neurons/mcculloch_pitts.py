@@ -26,21 +26,22 @@ def _layers(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _tables(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw the outputs of a truth table of none to four inputs."""
-    outputs = rng.integers(0, 2, 2 ** whole(rng, 0, 4)) * 1.0
+    """Draw the outputs of a truth table of one to six inputs."""
+    inputs = rng.choice([1, 2, 3, 4, 6])
+    outputs = rng.integers(0, 2, 2**inputs) * 1.0
     return either(rng, {"outputs": outputs})
 
 
 def _counting(answer: Answer) -> Answer:
     """Answer with the count, the number of active vetoes, and the threshold."""
-    return lambda links, X: answer(X @ links.E, X @ links.V, links.theta)
+    return lambda links, X: 1.0 * answer(X @ links.E, X @ links.V, links.theta)
 
 
 def _always_veto(links: Links[Any], X: Any) -> Any:
     """Let an input veto only if all that can veto are active."""
     able, count = links.V > 0, X @ links.E
     silent = (X[:, :, None] * able == able).all(axis=1) & able.any(axis=0)
-    return (count >= links.theta) & ~silent
+    return 1.0 * ((count >= links.theta) & ~silent)
 
 
 FIRE = Exercise(
@@ -48,8 +49,8 @@ FIRE = Exercise(
     section="neurons.mcculloch_pitts",
     task="Write `fire(links, X)`: `links` has the numbers of excitatory links `E` and "
     "of inhibitory links `V`, both (inputs, units), and thresholds `theta` (units,); "
-    "`X` is (batch, inputs) and holds 0 and 1. Return (batch, units): 1, or true, "
-    "where a McCulloch-Pitts neuron is active, and 0 where not.",
+    "`X` is (batch, inputs) and holds 0 and 1. Return (batch, units): 1 where a "
+    "McCulloch-Pitts neuron is active, and 0 where not.",
     hint="How many active inputs veto a unit? One product of matrices counts them.",
     solution=fire,
     inputs=_layers,
@@ -76,6 +77,11 @@ FIRE = Exercise(
             "of them is enough.",
         ),
         Mistake(
+            _counting(lambda count, vetoes, theta: (count >= theta) & (vetoes != 1)),
+            "You silence a unit only if exactly one link vetoes. Two silence it too: "
+            "it is active if none does.",
+        ),
+        Mistake(
             _counting(lambda count, vetoes, theta: count * (vetoes == 0) + 0 * theta),
             "You return the count, which is the net input. The output is 1 or 0: "
             "compare the count with the threshold.",
@@ -87,7 +93,9 @@ FIRE = Exercise(
             "to 0, not the count.",
         ),
         Mistake(
-            lambda links, X: ((X @ (links.E > 0)) >= links.theta) & (X @ links.V == 0),
+            lambda links, X: (
+                1.0 * ((X @ (links.E > 0) >= links.theta) & (X @ links.V == 0))
+            ),
             "You count an input with two links once. Each of its links counts: that "
             "is what the numbers in E say.",
         ),
@@ -145,7 +153,7 @@ MINTERMS = Exercise(
     "`dlnotes.neurons.mcculloch_pitts` lists the rows of inputs). Return the `Links` "
     "of a layer with a unit for each row whose output is 1, in this order: the unit is "
     "active for that row and no other. Use one link at most from an input to a unit, "
-    "of either kind.",
+    "of either kind, and the number of its excitatory links as a unit's threshold.",
     hint="Which inputs must be active for the unit's row, and which must not?",
     solution=minterms,
     inputs=_tables,
@@ -159,6 +167,11 @@ MINTERMS = Exercise(
             _units(_ones, _zeros, lambda _: 1),
             "With a threshold of 1, one active input of the row is enough. All of its "
             "ones have to be active: the threshold is their number.",
+        ),
+        Mistake(
+            _units(_ones, _zeros, lambda r: np.maximum(r.sum(axis=0), 1)),
+            "Your thresholds are at least 1, so the unit of the row 00...0 is never "
+            "active. That row has no ones, and its unit the threshold 0.",
         ),
         Mistake(
             _units(_ones, _zeros, len),
@@ -195,6 +208,7 @@ MINTERMS = Exercise(
             "(inputs, units).",
         ),
     ),
+    harmless=("is right only where axis 0 of outputs has more than one entry",),
 )
 
 EXERCISES = (FIRE, MINTERMS)

@@ -1,5 +1,6 @@
 """The perceptron: what to write, and the mistakes made there."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,35 @@ from dlnotes.neurons.perceptron import (
     signed_distance,
 )
 
+FEW = 8  # numbers, up to which a counterexample is to be followed by hand
+
+
+def numbers(rng: np.random.Generator, *size: int, plain: bool) -> Any:
+    """Draw numbers: small whole ones, or any.
+
+    Parameters
+    ----------
+    rng
+        The random generator.
+    *size
+        The shape of the array.
+    plain
+        Whether to draw small whole numbers.
+    """
+    return 1.0 * rng.integers(-3, 4, size) if plain else reals(rng, *size)
+
 
 def _whole_numbers(rng: np.random.Generator) -> dict[str, Any]:
     """Draw small whole numbers that put the first instance on some boundaries.
 
-    All are multiplied by a power of two, so that no sum is rounded; some powers are so
-    small that every sum is next to zero.
+    Where there are many, all are multiplied by a power of two, so that no sum is
+    rounded; some powers are so small that every sum is next to zero.
     """
     batch, inputs, units = whole(rng, 1, 5), whole(rng, 1, 4), whole(rng, 1, 3)
     X, W = rng.integers(-2, 3, (batch, inputs)), rng.integers(-2, 3, (inputs, units))
     b = np.where(rng.random(units) < 0.5, -(X @ W)[0], rng.integers(-3, 4, units))
-    x_scale, w_scale = rng.choice([1.0, 1.0, 16.0, 2.0**-50], size=2)
+    scales = [1.0] if X.size + W.size <= FEW else [1.0, 16.0, 2.0**-50]
+    x_scale, w_scale = rng.choice(scales, size=2)
     model = Perceptron(W=w_scale * W, b=x_scale * w_scale * b)
     return either(rng, {"model": model, "X": x_scale * X})
 
@@ -31,10 +50,11 @@ def _whole_numbers(rng: np.random.Generator) -> dict[str, Any]:
 def _any_units(rng: np.random.Generator) -> dict[str, Any]:
     """Draw units, none of which has weights of zero only, and instances."""
     batch, inputs, units = whole(rng, 1, 5), whole(rng, 1, 4), whole(rng, 1, 3)
-    W = reals(rng, inputs, units)
+    drawn = partial(numbers, rng, plain=(batch + units) * inputs <= FEW)
+    W = drawn(inputs, units)
     W[0] = np.where(W.any(axis=0), W[0], 1.0)
-    model = Perceptron(W=W, b=reals(rng, units))
-    return either(rng, {"model": model, "X": reals(rng, batch, inputs)})
+    model = Perceptron(W=W, b=drawn(units))
+    return either(rng, {"model": model, "X": drawn(batch, inputs)})
 
 
 def _layer(answer: Answer) -> Answer:
@@ -80,6 +100,11 @@ LAYER = Exercise(
         Mistake(
             _layer(lambda z, b: np.where(z >= 0, 1, 0) + 0 * b),
             "The bias is missing, so all your boundaries pass through the origin.",
+        ),
+        Mistake(
+            _layer(lambda z, b: np.where(z + b[0] >= 0, 1, 0)),
+            "You add the bias of the first unit to the sums of all units. Each unit "
+            "has a bias of its own.",
         ),
         Mistake(
             _layer(lambda z, b: np.where(z - b >= 0, 1, 0)),
