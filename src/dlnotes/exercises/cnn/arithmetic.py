@@ -179,6 +179,21 @@ def _unpadded(
     ]
 
 
+def _framed(
+    input_size: int, kernel_size: int, *, stride: int = 1, padding: int = 0
+) -> list[int]:
+    """Count for the padded line, its zeros included."""
+    return reads_per_pixel(input_size + 2 * padding, kernel_size, stride=stride)
+
+
+def _cut_to_nothing(
+    input_size: int, kernel_size: int, *, stride: int = 1, padding: int = 0
+) -> list[int]:
+    """Cut the zeros off by a slice that ends at minus the padding."""
+    reads = _framed(input_size, kernel_size, stride=stride, padding=padding)
+    return reads[padding:-padding]
+
+
 def _counted(
     starts: Callable[[int, int, int, int], range],
     beyond: int = 0,
@@ -245,6 +260,21 @@ COVERAGE = Exercise(
             )[:input_size],
             "Your counts are those of the padded line from its beginning. The first "
             "`padding` entries belong to zeros, not to pixels.",
+        ),
+        Mistake(
+            _framed,
+            "Your counts are those of the padded line. The first and the last "
+            "`padding` entries belong to zeros, not to pixels: cut them off.",
+        ),
+        Mistake(
+            _cut_to_nothing,
+            "Without padding your list is empty: a slice from padding to minus padding "
+            "is one from 0 to 0. Count its end from the front.",
+        ),
+        Mistake(
+            _counted(lambda w, f, s, p: range(-p, w - f + 1, s)),
+            "You count the padding once. It is on both ends, so the filter also takes "
+            "places that reach beyond the last pixel.",
         ),
         Mistake(
             _counted(lambda w, f, s, p: range(-p, w + p - f, s)),
