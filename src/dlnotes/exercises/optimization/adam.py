@@ -154,6 +154,13 @@ ADAM = Exercise(
         ),
         Mistake(
             _adam(
+                lambda m, v, t, *constants: _quotient(m, v, max(t - 1, 1), *constants)
+            ),
+            "You correct with the number of steps before this one, and take 1 where it "
+            "is 0. The averages already contain the present gradient: count this step.",
+        ),
+        Mistake(
+            _adam(
                 lambda m, v, t, *constants: _quotient(m, v, t - 1, *constants),
                 counted=False,
             ),
@@ -322,6 +329,7 @@ AMSGRAD = Exercise(
     "the largest `v` so far, element by element. Return `(theta, state)`, the new "
     "state as it is to be kept.",
     hint="Which of the two, `v` or `v_max`, goes on decaying?",
+    summary="Take one step of AMSGrad.",
     solution=update,
     inputs=lambda rng: _running(rng, amsgrad=True),
     mistakes=(
