@@ -459,6 +459,13 @@ def volume_up(
     return filters, h, w
 
 
+def padded_once_depth_last(
+    volume: Any, filters: int, kernel_size: int, *, stride: int, padding: int
+) -> Any:
+    h, w = ((n - kernel_size + padding) // stride + 1 for n in volume[1:])
+    return h, w, filters
+
+
 def shifted_by(shift: Callable[[Array, Array], Array]) -> Callable[..., Array]:
     def loss(logits: Array, labels: Array) -> Array:
         z = logits - shift(logits, labels)[:, None]
@@ -525,6 +532,7 @@ def one_axis(z: Array) -> Array:
         ("neurons-perceptron-rule-update", above_zero, "exactly zero"),
         ("neurons-perceptron-rule-novikoff-bound", one_length, "all weights together"),
         ("cnn-arithmetic-output-volume", volume_up, "round down"),
+        ("cnn-arithmetic-output-volume", padded_once_depth_last, "Two things. You "),
         ("neurons-perceptron-layer", lambda m, X: m.b + X @ m.W > 0, ""),
         ("neurons-perceptron-layer", lambda m, X: (m.b + X @ m.W > -1e-9) * 1, "is 1"),
         ("networks-losses-cross-entropy", log_of_softmax, "instead of 1800"),
