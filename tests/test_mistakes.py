@@ -118,6 +118,19 @@ def test_what_no_test_can_notice_is_reported(
     assert "passed" in found.log
 
 
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_a_result_of_any_length_stands_in(length: int) -> None:
+    def solution(x: Any) -> Any:
+        return x, 2 * x
+
+    call = stand_in(solution, lambda x: tuple(k * x for k in range(length)))
+
+    found = call(torch.ones(2))
+
+    assert len(found) == length
+    assert all(isinstance(each, torch.Tensor) for each in found)
+
+
 def mutants(section: str) -> list[Mutant]:
     """List the mistakes and the solutions of a section's exercises."""
     found = []
@@ -284,12 +297,23 @@ def stand_in(
                 got = call_by_name(answer, arrays)
                 if equal(parts(got), parts(mapped(as_numpy, wanted))):
                     return wanted
-                theirs = dict(parts(got))
-                return mapped(lambda at, each: typed(each, theirs[at]), wanted)
+                return dressed(wanted, got)
             except Exception as error:  # whatever the answer may raise
                 pytest.skip(repr(error))
 
     return call
+
+
+def dressed(wanted: Any, got: Any) -> Any:
+    """Return a result in the containers and the types of the one wanted.
+
+    One that holds more or less than is wanted keeps its own containers.
+    """
+    ours, theirs = dict(parts(wanted)), dict(parts(got))
+    if ours.keys() == theirs.keys():
+        return mapped(lambda at, each: typed(each, theirs[at]), wanted)
+    first = next(iter(ours.values()))
+    return mapped(lambda at, each: typed(ours.get(at, first), each), got)
 
 
 def as_numpy(_path: str, value: Any) -> Any:

@@ -85,6 +85,7 @@ def claims(*verdicts: Verdict) -> str:
 
 
 LEVELS = ("easy", "medium", "hard", "")
+ELSEWHERE = ("On data", "By program")  # how an exercise begins that is not on paper
 
 
 def exercises() -> str:
@@ -111,10 +112,11 @@ def exercise(row: inventory.Set) -> str:
     """Write a line of the list: the number, what it is about, and its name."""
     link = f"[{row.number}](#{row.label})"
     if row.name:
-        function = named(row.name).solution.__name__
-        return f"- {link} Write `{function}`: `{row.name}`"
+        asked = named(row.name)
+        about = asked.about[:1].lower() + asked.about[1:].rstrip(".")
+        return f"- {link} Write `{asked.solution.__name__}`: {about} (`{row.name}`)"
     text = beginning(row)
-    return f"- {link} {text if text.startswith('On data') else f'On paper: {text}'}"
+    return f"- {link} {text if text.startswith(ELSEWHERE) else f'On paper: {text}'}"
 
 
 def sources() -> str:

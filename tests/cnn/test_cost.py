@@ -38,6 +38,24 @@ def test_multiplications_are_those_that_pytorch_counts() -> None:
     assert 2 * count == counter.get_total_flops()
 
 
+def test_counts_beyond_32_bits_are_those_of_pytorch() -> None:
+    shapes = (64 * 64, 512, 9 * 512), (64 * 64, 512)
+    with FlopCounterMode(display=False) as counter:
+        functional.conv2d(
+            torch.empty(1, 512, 64, 64, device="meta"),
+            torch.empty(512, 512, 3, 3, device="meta"),
+            padding=1,
+        )
+
+    parameters = conv_parameter_count(512, 3, 512, places=64 * 64)
+    count = mac_count(3, 512, 512, 64 * 64)
+
+    assert 2 * count == counter.get_total_flops() > 2**33
+    assert parameters == sum(
+        torch.empty(each, device="meta").numel() for each in shapes
+    )
+
+
 def test_counts_without_a_position_are_refused() -> None:
     with pytest.raises(ValueError, match=r"places must be .* got 0"):
         conv_parameter_count(5, 3, 2, places=0)

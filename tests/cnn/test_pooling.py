@@ -170,6 +170,14 @@ def test_every_engine_finds_the_place_of_the_first_winner(
         assert winners[n, c, i, j] == window.index(max(window))
 
 
+def test_a_window_larger_than_the_image_sees_all_of_it() -> None:
+    X = np.array([[[[4.0, 3.0], [2.0, 1.0]]]])
+
+    Y = max_pool2d(X, 3, stride=1, padding=1)
+
+    assert Y.tolist() == [[[[4.0, 4.0], [4.0, 4.0]]]]
+
+
 @pytest.mark.parametrize("dtype", ["int64", "uint8", "int8"])
 def test_whole_pixels_stay_whole(array: Callable[[Any], Any], dtype: str) -> None:
     X = array(np.array([[[[-5, -3], [-4, -9]]]]).astype(dtype))

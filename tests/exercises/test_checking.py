@@ -4,7 +4,7 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from dlnotes.exercises import Exercise, Feedback, Mistake, check
+from dlnotes.exercises.checking import NOT_ALONE
 
 Array = Any
 
@@ -117,7 +118,7 @@ def test_a_ratio_is_said_of_several_real_numbers_only() -> None:
 def test_whole_numbers_that_agree_by_accident_are_no_mistake() -> None:
     said = check(COUNTS, lambda n: [1 for k in n] if n[0] > 1 else [1, n[1] + 1])
 
-    assert "not all" not in said.message
+    assert NOT_ALONE not in said.message
 
 
 def test_nested_lists_stand_for_an_array() -> None:
@@ -147,7 +148,7 @@ def test_a_mistake_in_single_precision_is_the_only_one() -> None:
     said = check("write-networks-losses-cross-entropy-gradient", mean).message
 
     assert "is divided" in said
-    assert "not all" not in said
+    assert NOT_ALONE not in said
 
 
 def test_a_mistake_that_is_not_the_only_one_is_named() -> None:
@@ -157,8 +158,53 @@ def test_a_mistake_that_is_not_the_only_one_is_named() -> None:
     def rarely(x: Array) -> Array:
         return x**2 if x[0, 0] > 1.5 else x**4
 
-    assert check(DOUBLE, mostly).message == "That is the square. And that is not all."
-    assert "not all" not in check(DOUBLE, rarely).message
+    assert check(DOUBLE, mostly).message == f"That is the square. {NOT_ALONE}"
+    assert NOT_ALONE not in check(DOUBLE, rarely).message
+
+
+def test_a_mistake_says_nothing_where_it_fails() -> None:
+    def square(x: Array, least: float) -> Array:
+        if x[0, 0] < least:
+            raise ValueError(x)
+        return x**2
+
+    def known(least: float) -> Exercise:
+        wrong = partial(square, least=least)
+        return replace(DOUBLE, mistakes=(Mistake(wrong, "That is the square."),))
+
+    def mixed(x: Array) -> Array:
+        return square(x, 1.0) if x[0, 0] < 1.5 else x**4
+
+    assert check(known(-0.5), lambda x: x**2).message == "That is the square."
+    assert "square" not in check(known(1.0), lambda x: x**2).message
+    assert check(known(1.0), mixed).message.startswith("It fails")
+
+
+def test_a_hint_is_given_where_the_numbers_are_wrong_only() -> None:
+    def hinted(answer: Callable[..., Any]) -> bool:
+        return DOUBLE.hint in check(DOUBLE, answer).message
+
+    assert hinted(lambda x: x + 0.1)
+    assert not hinted(in_place)
+    assert not hinted(lambda x: (2 * x)[0])
+    assert not hinted(lambda x: 2 * x[:, :2].T)
+
+
+def test_whole_numbers_are_exact_and_shown_in_full() -> None:
+    exercise = Exercise(
+        name="many",
+        section="arithmetic",
+        task="Write `many(n)`.",
+        solution=lambda n: n * 1_000_003,
+        inputs=lambda rng: {"n": int(rng.integers(100_000, 200_000))},
+        mistakes=(),
+    )
+
+    said = check(exercise, lambda n: n * 1_000_003 + 1).message
+
+    first = min(exercise.inputs(np.random.default_rng(k))["n"] for k in range(32))
+    right = first * 1_000_003
+    assert said == f"Its result is {right + 1} instead of {right}."
 
 
 def test_the_input_is_shown_if_small_and_its_shape_if_large() -> None:
@@ -413,6 +459,13 @@ def volume_up(
     return filters, h, w
 
 
+def padded_once_depth_last(
+    volume: Any, filters: int, kernel_size: int, *, stride: int, padding: int
+) -> Any:
+    h, w = ((n - kernel_size + padding) // stride + 1 for n in volume[1:])
+    return h, w, filters
+
+
 def shifted_by(shift: Callable[[Array, Array], Array]) -> Callable[..., Array]:
     def loss(logits: Array, labels: Array) -> Array:
         z = logits - shift(logits, labels)[:, None]
@@ -479,6 +532,7 @@ def one_axis(z: Array) -> Array:
         ("neurons-perceptron-rule-update", above_zero, "exactly zero"),
         ("neurons-perceptron-rule-novikoff-bound", one_length, "all weights together"),
         ("cnn-arithmetic-output-volume", volume_up, "round down"),
+        ("cnn-arithmetic-output-volume", padded_once_depth_last, "Two things. You "),
         ("neurons-perceptron-layer", lambda m, X: m.b + X @ m.W > 0, ""),
         ("neurons-perceptron-layer", lambda m, X: (m.b + X @ m.W > -1e-9) * 1, "is 1"),
         ("networks-losses-cross-entropy", log_of_softmax, "instead of 1800"),

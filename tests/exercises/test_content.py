@@ -36,6 +36,13 @@ def test_the_task_names_the_solution_and_its_inputs(exercise: Exercise) -> None:
     assert set(names) <= set(signature(exercise.solution).parameters)
 
 
+def test_each_exercise_says_in_other_words_what_to_write() -> None:
+    said = [each.about for each in every()]
+
+    assert all(said)
+    assert len({*said}) == len(said)
+
+
 def test_exercises_have_the_name_of_their_section_and_come_in_its_order() -> None:
     sections = [
         f"{chapter}.{each}" for chapter in CONTENTS for each in CONTENTS[chapter]

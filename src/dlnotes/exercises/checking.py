@@ -12,9 +12,14 @@ from dlnotes.exercises.exercise import Answer, Case, Exercise, Feedback
 from dlnotes.exercises.results import is_single, parts
 from dlnotes.exercises.running import TRIALS, Outcome, alike, run, trials
 
+Trial = tuple[Case, Outcome, Outcome]  # an input, what was given, what was wanted
+
 # The least share of the wrong results that a mistake must explain to be named: more
 # of whole numbers, which may be the same by accident.
 PARTLY, PARTLY_WHOLE = 0.25, 0.75
+# The least share that a mistake must explain which fails for all the others.
+A_THIRD = 1 / 3
+NOT_ALONE = "But that alone does not explain your result for every input."
 IN_SINGLE = (
     "Right, but in single precision (float32), where the inputs are in double: only "
     "about seven digits agree."
@@ -74,11 +79,11 @@ def check(exercise: Exercise | str, answer: Answer, count: int = TRIALS) -> Feed
     ]
     if not wrong:
         return Feedback(right=True, message=_remarks(cases, given, wanted))
-    k = min(wrong, key=lambda k: (_single(cases[k]), _size(cases[k])))
+    k = min(wrong, key=lambda k: (_single(cases[k]), *_size(cases[k])))
     message = _recognized(exercise, cases, given, wanted)
     if not message:
         said = wording.difference(given[k], wanted[k], answer, exercise.signature)
-        hint = "" if given[k].error or given[k].misfit else exercise.hint
+        hint = exercise.hint if wording.miscalculated(given[k], wanted[k]) else ""
         message = f"{said}\n{hint}".strip()
     return Feedback(right=False, message=message, case=wording.described(cases[k]))
 
@@ -101,9 +106,11 @@ def _single(case: Case) -> bool:
     return any(is_single(value) for _, value in parts(case))
 
 
-def _size(case: Case) -> int:
-    """Count the numbers of an input."""
-    return sum(np.size(value) for _, value in parts(case))
+def _size(case: Case) -> tuple[int, int]:
+    """Count the numbers of an input, and add up its settings that are whole numbers."""
+    values = [value for _, value in parts(case)]
+    settings = [abs(value) for value in values if isinstance(value, int)]
+    return sum(map(np.size, values)), sum(settings)
 
 
 def _recognized(
@@ -128,20 +135,46 @@ def _recognized(
         for trial in tried
         if not alike(trial[1], trial[2], single=_single(trial[0]))
     ]
+    for mistake in exercise.mistakes:
+        if min(_explained(mistake.wrong, each) for each in (tried, wrong)) >= A_THIRD:
+            return mistake.message
+    return _likely(exercise, wrong)
+
+
+def _explained(mistake: Answer, tried: Sequence[Trial]) -> float:
+    """Return for what share of inputs an answer did what a mistake does.
+
+    The share is zero if the answer did anything else where the mistake has a result.
+    """
+    same = 0
+    told = False
+    for case, given, wanted in tried:
+        done = run(mistake, case, wanted)
+        agrees = alike(done, given, single=_single(case))
+        if not (agrees or done.error):
+            return 0.0
+        same += agrees
+        told |= not done.error
+    return same / len(tried) if told else 0.0
+
+
+def _likely(exercise: Exercise, wrong: Sequence[Trial]) -> str:
+    """Name the mistake that explains most of the wrong results, if it explains many."""
+    told = [trial for trial in wrong if not trial[1].error]
     shares = [
-        sum(_agrees(mistake.wrong, *trial) for trial in wrong) / len(wrong)
+        sum(_agrees(mistake.wrong, *trial) for trial in told) / len(wrong)
         for mistake in exercise.mistakes
     ]
     real = any(
         np.asarray(value).dtype.kind not in "biu"
-        for outcome in wanted
-        for _, value in outcome.parts
+        for _, _, wanted in wrong
+        for _, value in wanted.parts
         if value is not None
     )
     if not shares or max(shares) < (PARTLY if real else PARTLY_WHOLE):
         return ""
     likely = exercise.mistakes[shares.index(max(shares))]
-    return f"{likely.message} And that is not all."
+    return f"{likely.message} {NOT_ALONE}"
 
 
 def _agrees(mistake: Answer, case: Case, given: Outcome, wanted: Outcome) -> bool:

@@ -24,7 +24,8 @@ class Mistake:
 class Exercise:
     """A function to write, its solution, inputs to try it on, and known mistakes.
 
-    What is in `harmless` looks like a mistake to `defects` and is none here.
+    What is in `harmless` looks like a mistake to `defects` and is none here. `summary`
+    says what to write where the first line of the solution's docstring does not.
     """
 
     name: str
@@ -35,6 +36,12 @@ class Exercise:
     mistakes: tuple[Mistake, ...]
     hint: str = ""
     harmless: tuple[str, ...] = ()
+    summary: str = ""
+
+    @property
+    def about(self) -> str:
+        """What the function does, in a few words."""
+        return self.summary or (self.solution.__doc__ or "").partition("\n")[0]
 
     @property
     def signature(self) -> str:

@@ -124,8 +124,8 @@ def close(got: Any, right: Any, *, single: bool = False) -> bool:
 def near(got: Any, right: Any, *, single: bool = False) -> Any:
     """Tell of each number whether it is the one wanted, rounding aside.
 
-    What rounding may change depends on the precision of both arrays, and of what they
-    were computed from.
+    Whole numbers are not rounded.  For others, what rounding may change depends on the
+    precision of both arrays, and of what they were computed from.
 
     Parameters
     ----------
@@ -134,6 +134,8 @@ def near(got: Any, right: Any, *, single: bool = False) -> Any:
     single
         Whether they were computed from numbers in single precision.
     """
+    if got.dtype.kind in "biu" and right.dtype.kind in "biu":
+        return got == right
     single = single or is_single(got) or is_single(right)
     rtol, atol = SINGLE if single else DOUBLE
     largest = np.abs(right[np.isfinite(right)]).max(initial=0)

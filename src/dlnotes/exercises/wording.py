@@ -43,6 +43,29 @@ def difference(given: Outcome, wanted: Outcome, answer: Answer, asked: str) -> s
     return f"It {changed}" if changed else ""
 
 
+def miscalculated(given: Outcome, wanted: Outcome) -> bool:
+    """Tell whether a result has the shape of the one wanted and other numbers.
+
+    Parameters
+    ----------
+    given
+        What the answer did.
+    wanted
+        What the solution did for the same input.
+    """
+    if given.error or given.misfit:
+        return False
+    theirs = dict(given.parts)
+    for path, right in wanted.parts:
+        if not close(got := theirs[path], right):
+            return (
+                right is not None
+                and got.shape == right.shape
+                and not _turned(got, right)
+            )
+    return False
+
+
 def failure(error: BaseException, answer: Answer, asked: str) -> str:
     """Say what an answer raised, and in which of its lines.
 
@@ -155,20 +178,30 @@ def _how(got: Any, right: Any) -> str:
     """Say how an array differs from the one wanted."""
     if right is None:
         return "should be None."
-    turned = got.ndim > 1 and got.T.shape == right.shape and close(got.T, right)
+    turned = _turned(got, right)
     if got.shape != right.shape:
         note = " (transposed)" if turned else ""
         return f"has shape {got.shape}, not {right.shape}{note}."
     if turned:
         return "is the transpose of what it should be."
     wrong = ~near(got, right)
-    rounded = np.isclose(got, right, rtol=1e-6, atol=0) & np.isfinite(right)
-    if rounded[wrong].all():
+    if right.dtype.kind in "fc" and _seven_digits(got[wrong], right[wrong]):
         first = _first(got, right, wrong)
         return f"{first} About seven digits are right, as in single precision."
     if ratio := _ratio(got, right):
         return f"is {ratio} times what it should be."
     return _first(got, right, wrong)
+
+
+def _turned(got: Any, right: Any) -> bool:
+    """Tell whether an array is the transpose of the one wanted."""
+    return got.ndim > 1 and got.T.shape == right.shape and close(got.T, right)
+
+
+def _seven_digits(got: Any, right: Any) -> bool:
+    """Tell whether numbers differ as in single precision."""
+    near_by = np.isclose(got, right, rtol=1e-6, atol=0) & np.isfinite(right)
+    return bool(near_by.all())
 
 
 def _ratio(got: Any, right: Any) -> str:
@@ -205,7 +238,11 @@ def numbers(one: Any, other: Any) -> tuple[str, str]:
     ('0.25', '0.5')
     >>> numbers(0.1234567891, 0.1234567892)
     ('0.1234567891', '0.1234567892')
+    >>> numbers(5260500, 5260460)
+    ('5260500', '5260460')
     """
+    if all(isinstance(each, int | np.integer) for each in (one, other)):
+        return str(one), str(other)
     for digits in range(6, 18):
         shown = f"{one:.{digits}g}", f"{other:.{digits}g}"
         if shown[0] != shown[1]:

@@ -1,6 +1,7 @@
 """Arithmetic of shapes: what to write, and the mistakes made there."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,31 +48,24 @@ def _spread(rng: np.random.Generator) -> dict[str, Any]:
             return case
 
 
-def _volume(
-    along: Callable[[int, int, int, int], float],
-    deep: Callable[[int, int], int] = lambda _, filters: filters,
-    order: Callable[[int, int, int], tuple[int, int, int]] = lambda *volume: volume,
-) -> Answer:
-    """Give an output volume by another rule along an axis, or for the depth."""
-
-    def answer(
-        volume: Any,
-        filters: int,
-        kernel_size: int,
-        *,
-        stride: int = 1,
-        padding: int = 0,
-    ) -> Any:
-        rows, columns = (
-            int(along(w, kernel_size, stride, padding)) for w in volume[1:]
-        )
-        return order(deep(volume[0], filters), rows, columns)
-
-    return answer
-
-
 def _side(w: int, f: int, s: int, p: int) -> int:
     return (w - f + 2 * p) // s + 1
+
+
+def _volume(
+    volume: Any,
+    filters: int,
+    kernel_size: int,
+    *,
+    along: Callable[[int, int, int, int], float] = _side,
+    deep: Callable[[int, int], int] = lambda _, filters: filters,
+    order: Callable[[int, int, int], tuple[int, int, int]] = lambda *volume: volume,
+    **steps: int,
+) -> tuple[int, int, int]:
+    """Return an output volume by another rule along an axis, or for the depth."""
+    stride, padding = steps.get("stride", 1), steps.get("padding", 0)
+    rows, columns = (int(along(w, kernel_size, stride, padding)) for w in volume[1:])
+    return order(deep(volume[0], filters), rows, columns)
 
 
 VOLUME = Exercise(
@@ -89,20 +83,20 @@ VOLUME = Exercise(
     harmless=("takes volume[0] for its first value",),
     mistakes=(
         Mistake(
-            _volume(lambda w, f, s, p: (w - f + 2 * p) // (s + 1)),
+            partial(_volume, along=lambda w, f, s, p: (w - f + 2 * p) // (s + 1)),
             "You divide by the stride plus one. The one is added after the division: "
             "for the place the filter has before its first step.",
         ),
         Mistake(
-            _volume(lambda w, f, s, p: (w - f + p) // s + 1),
+            partial(_volume, along=lambda w, f, s, p: (w - f + p) // s + 1),
             "You count the padding once. It is on both sides.",
         ),
         Mistake(
-            _volume(lambda w, f, s, p: (w - f + 2 * p) // s),
+            partial(_volume, along=lambda w, f, s, p: (w - f + 2 * p) // s),
             "You count the steps of the filter. Its places are one more.",
         ),
         Mistake(
-            _volume(lambda w, f, s, p: np.ceil((w - f + 2 * p) / s) + 1),
+            partial(_volume, along=lambda w, f, s, p: np.ceil((w - f + 2 * p) / s) + 1),
             "You round up. A place where the filter would stick out does not count, so "
             "round down.",
             "What would be the convolutional layer output by keras.layers.Conv2D when "
@@ -110,47 +104,47 @@ VOLUME = Exercise(
             "https://stats.stackexchange.com/questions/650777/what-would-be-the-convolutional-layer-output-by-keras-layers-conv2d-when-conv-ou",
         ),
         Mistake(
-            _volume(lambda w, f, s, p: round((w - f + 2 * p) / s + 1)),
+            partial(_volume, along=lambda w, f, s, p: round((w - f + 2 * p) / s + 1)),
             "You round to the nearest whole number. A place where the filter would "
             "stick out does not count, so round down.",
         ),
         Mistake(
-            _volume(lambda w, f, s, p: (w - f + 2 * p + 1) // s),
+            partial(_volume, along=lambda w, f, s, p: (w - f + 2 * p + 1) // s),
             "You add the one before you divide. It is added after the division: for "
             "the place the filter has before its first step.",
         ),
         Mistake(
-            _volume(lambda w, f, s, _: (w - f) // s + 1),
+            partial(_volume, along=lambda w, f, s, _: (w - f) // s + 1),
             "You leave the padding out. It makes the image larger, on both sides.",
         ),
         Mistake(
-            _volume(lambda w, f, s, p: (w - f - 2 * p) // s + 1),
+            partial(_volume, along=lambda w, f, s, p: (w - f - 2 * p) // s + 1),
             "You subtract the padding. It makes the image larger.",
         ),
         Mistake(
-            _volume(lambda w, f, _, p: w - f + 2 * p + 1),
+            partial(_volume, along=lambda w, f, _, p: w - f + 2 * p + 1),
             "You leave the stride out. You count the places of a filter that moves by "
             "one pixel.",
         ),
         Mistake(
-            _volume(_side, order=lambda depth, rows, columns: (rows, columns, depth)),
+            partial(_volume, order=lambda depth, rows, columns: (rows, columns, depth)),
             "You return the depth last. The order is depth, height, width.",
         ),
         Mistake(
-            _volume(_side, order=lambda depth, rows, columns: (depth, columns, rows)),
+            partial(_volume, order=lambda depth, rows, columns: (depth, columns, rows)),
             "You swap height and width. The order is depth, height, width.",
         ),
         Mistake(
-            _volume(_side, order=lambda depth, rows, _: (depth, rows, rows)),
+            partial(_volume, order=lambda depth, rows, _: (depth, rows, rows)),
             "You take the width to be the height. An image need not be square.",
         ),
         Mistake(
-            _volume(_side, lambda depth, _: depth),
+            partial(_volume, deep=lambda depth, _: depth),
             "You keep the depth of the input. The output has one slice for each "
             "filter.",
         ),
         Mistake(
-            _volume(_side, lambda depth, filters: depth * filters),
+            partial(_volume, deep=lambda depth, filters: depth * filters),
             "You count a slice for each filter and each channel. A filter sums over "
             "the channels and gives one slice.",
         ),
@@ -177,6 +171,21 @@ def _unpadded(
         sum(start <= pixel < start + kernel_size for start in starts)
         for pixel in range(input_size)
     ]
+
+
+def _framed(
+    input_size: int, kernel_size: int, *, stride: int = 1, padding: int = 0
+) -> list[int]:
+    """Count for the padded line, its zeros included."""
+    return reads_per_pixel(input_size + 2 * padding, kernel_size, stride=stride)
+
+
+def _cut_to_nothing(
+    input_size: int, kernel_size: int, *, stride: int = 1, padding: int = 0
+) -> list[int]:
+    """Cut the zeros off by a slice that ends at minus the padding."""
+    reads = _framed(input_size, kernel_size, stride=stride, padding=padding)
+    return reads[padding:-padding]
 
 
 def _counted(
@@ -245,6 +254,21 @@ COVERAGE = Exercise(
             )[:input_size],
             "Your counts are those of the padded line from its beginning. The first "
             "`padding` entries belong to zeros, not to pixels.",
+        ),
+        Mistake(
+            _framed,
+            "Your counts are those of the padded line. The first and the last "
+            "`padding` entries belong to zeros, not to pixels: cut them off.",
+        ),
+        Mistake(
+            _cut_to_nothing,
+            "Without padding your list is empty: a slice from padding to minus padding "
+            "is one from 0 to 0. Count its end from the front.",
+        ),
+        Mistake(
+            _counted(lambda w, f, s, p: range(-p, w - f + 1, s)),
+            "You count the padding once. It is on both ends, so the filter also takes "
+            "places that reach beyond the last pixel.",
         ),
         Mistake(
             _counted(lambda w, f, s, p: range(-p, w + p - f, s)),

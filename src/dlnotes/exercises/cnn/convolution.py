@@ -46,6 +46,17 @@ def _unit_stride(
     return conv2d(X, W, b, **settings)[:, :, :rows, :columns]
 
 
+def _one_before_division(
+    X: Any, W: Any, b: Any = None, *, stride: int = 1, padding: int = 0
+) -> Any:
+    """Add the one to the steps of the filter before they are divided."""
+    rows, columns = (
+        (X.shape[k] - W.shape[k] + 2 * padding + 1) // stride for k in (2, 3)
+    )
+    outputs = conv2d(X, W, b, stride=stride, padding=padding)
+    return outputs[:, :, :rows, :columns]
+
+
 def _rounded_up(
     X: Any, W: Any, b: Any = None, *, stride: int = 1, padding: int = 0
 ) -> Any:
@@ -89,6 +100,17 @@ FORWARD = Exercise(
             lambda X, W, b, **settings: conv2d(X, W, X.shape[1] * b, **settings),
             "You add the bias once for every channel. A filter has one bias, added "
             "after the sum over its channels.",
+        ),
+        Mistake(
+            lambda X, W, b, **settings: conv2d(X, W, W[0].size * b, **settings),
+            "You add the bias to every product. A filter has one bias, added once "
+            "after the sum.",
+        ),
+        Mistake(
+            _one_before_division,
+            "In the number of rows and columns you add the one before you divide. It "
+            "is added after the division: for the place the filter has before its "
+            "first step.",
         ),
         Mistake(
             lambda X, W, b=None, **settings: conv2d(

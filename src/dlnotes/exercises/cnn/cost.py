@@ -10,13 +10,34 @@ from dlnotes.exercises.exercise import Exercise, Mistake
 
 
 def _layer(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw the size, the number and the depth of filters, and the positions."""
+    """Draw the size, the number and the depth of filters, and the positions.
+
+    Some layers are so large that their count does not fit into 32 bits.
+    """
+    if rng.random() < 0.2:
+        return {
+            "kernel_size": whole(rng, 3, 7),
+            "depth": whole(rng, 512, 1024),
+            "filters": whole(rng, 512, 1024),
+            "places": whole(rng, 10_000, 50_000),
+        }
     return {
         "kernel_size": whole(rng, 1, 7),
         "depth": whole(rng, 1, 64),
         "filters": whole(rng, 1, 64),
-        "places": whole(rng, 1, 400),
+        "places": whole(rng, 1, 400) if rng.random() < 0.8 else 1,
     }
+
+
+def _in_32_bits(count: int) -> int:
+    """Let a number that is too large wrap around."""
+    return (count + 2**31) % 2**32 - 2**31
+
+
+OVERFLOW = (
+    "Your integers have 32 bits: above 2147483647 they wrap around, and the count of a "
+    "large layer is wrong or even negative. Python's own integers have no limit."
+)
 
 
 PARAMETERS = Exercise(
@@ -103,6 +124,18 @@ PARAMETERS = Exercise(
             ),
             "You count one filter. A layer has several.",
         ),
+        Mistake(
+            lambda filters, kernel_size, depth, *, places: (
+                places**2 * filters * (kernel_size**2 * depth + 1)
+            ),
+            "You square the number of positions. It counts rows times columns already.",
+        ),
+        Mistake(
+            lambda filters, kernel_size, depth, *, places: _in_32_bits(
+                conv_parameter_count(filters, kernel_size, depth, places=places)
+            ),
+            OVERFLOW,
+        ),
     ),
 )
 
@@ -176,6 +209,12 @@ MULTIPLY_ADDS = Exercise(
             lambda filters, places, **_: filters * places,
             "You count the numbers of the output. Each of them takes many "
             "multiply-adds.",
+        ),
+        Mistake(
+            lambda kernel_size, depth, filters, places: _in_32_bits(
+                mac_count(kernel_size, depth, filters, places)
+            ),
+            OVERFLOW,
         ),
     ),
 )

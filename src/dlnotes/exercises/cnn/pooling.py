@@ -1,5 +1,6 @@
 """Pooling: what to write, and the mistakes made there."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,29 @@ def _rounded_up(
     return max_pool2d(
         np.pad(X, margins, constant_values=-np.inf), kernel_size, stride=step
     )
+
+
+def _sliced(
+    X: Any, kernel_size: int, *, stride: int | None = None, padding: int = 0
+) -> Any:
+    """Slice the image itself, also from a negative index."""
+    step = stride or kernel_size
+    rows, columns = (
+        range(-padding, size + padding - kernel_size + 1, step) for size in X.shape[2:]
+    )
+    places = [
+        [X[:, :, y : y + kernel_size, x : x + kernel_size] for x in columns]
+        for y in rows
+    ]
+    pooled = np.asarray([[seen.max(axis=(2, 3)) for seen in row] for row in places])
+    return pooled.transpose(2, 3, 0, 1)
+
+
+def _all_axes_framed(X: Any, kernel_size: int, *, padding: int = 0, **how: Any) -> Any:
+    """Put minus infinity around the batch and the channels, too."""
+    margins = [(padding, padding)] * 2 + [(0, 0)] * 2
+    X = np.pad(X, margins, constant_values=-np.inf)
+    return max_pool2d(X, kernel_size, padding=padding, **how)
 
 
 def _largest_size(seen: Any) -> Any:
@@ -140,6 +164,17 @@ POOL = Exercise(
             "You leave the padding out.",
         ),
         Mistake(
+            _sliced,
+            "Where a window starts before the image your slice has a negative start, "
+            "which Python counts from the end: the slice is empty or holds other "
+            "pixels. Cut the window off at the border, or slice a padded image.",
+        ),
+        Mistake(
+            _all_axes_framed,
+            "You pad all four axes, the batch and the channels among them. Only height "
+            "and width have a padding.",
+        ),
+        Mistake(
             lambda X, kernel_size, **settings: np.maximum(
                 max_pool2d(X, kernel_size, **settings), 0
             ),
@@ -206,6 +241,13 @@ def _nearly(seen: Any) -> Any:
     return (np.arange(len(seen)).reshape(-1, 1, 1, 1, 1) == first).astype(float)
 
 
+def _transposed(seen: Any) -> Any:
+    """Take the pixel whose row and column are those of the first largest, swapped."""
+    side = math.isqrt(len(seen))
+    first = _first(seen).reshape(side, side, *seen.shape[1:])
+    return first.swapaxes(0, 1).reshape(seen.shape)
+
+
 def _last(seen: Any) -> Any:
     """Take the last one of the largest."""
     last = len(seen) - 1 - np.argmax(seen[::-1], axis=0)
@@ -259,6 +301,10 @@ POOL_BACKWARD = Exercise(
             _shared(_last),
             "Among equal maxima you take the last. It is the first, row by row, that "
             "counts.",
+        ),
+        Mistake(
+            _shared(_transposed),
+            "Inside the window you swap row and column of the largest pixel.",
         ),
         Mistake(
             _shared(_nearly),

@@ -38,6 +38,16 @@ def _forward(sizes: Any, strides: Any) -> list[int]:
     return fields
 
 
+def _pixels(sizes: Any, strides: Any) -> list[int]:
+    """Count the pixels that an output depends on, without those between them."""
+    pixels, step, counts = {0}, 1, []
+    for size, stride in zip(sizes, strides, strict=True):
+        pixels = {pixel + step * k for pixel in pixels for k in range(size)}
+        step *= stride
+        counts.append(len(pixels))
+    return counts
+
+
 def _reach(spread: Callable[[Any], Any]) -> Answer:
     """Add up the sides less one, each times a distance taken from the strides."""
     return lambda sizes, strides: (
@@ -61,6 +71,23 @@ FIELD = Exercise(
             _reach(np.cumprod),
             "You count a layer's own stride. It spreads the units of the next layer "
             "apart, not the pixels this layer reads: only earlier strides count.",
+        ),
+        Mistake(
+            _reach(lambda strides: strides),
+            "You multiply by a layer's own stride. It spreads the units of the next "
+            "layer apart; what counts for a layer is the product of all strides before "
+            "it.",
+        ),
+        Mistake(
+            _pixels,
+            "You count the pixels that the output depends on. Where a stride is larger "
+            "than the filter there are gaps between them; asked is the whole distance "
+            "from the first to the last.",
+        ),
+        Mistake(
+            lambda sizes, strides: receptive_field(sizes, strides)[-1],
+            "You return one number, for the last layer. Asked is a list with one for "
+            "each layer.",
         ),
         Mistake(
             _reach(np.ones_like),

@@ -1,6 +1,7 @@
 """Adam: what to write, and the mistakes made there."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,28 +46,40 @@ def _quotient(m: Any, v: Any, t: int, b1: float, b2: float, epsilon: float) -> A
     return m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + epsilon)
 
 
-def _adam(
-    step: Step,
+def _step(
+    theta: Any,
+    gradient: Any,
+    state: Any,
     *,
-    raw: bool = True,
+    step: Step = _quotient,
     corrected: bool = False,
     counted: bool = True,
     sign: int = -1,
-) -> Answer:
+    **constants: float,
+) -> tuple[Any, Any]:
     """Step otherwise, or keep another state than the one that is wanted."""
+    b1, b2, epsilon = (constants[name] for name in ("beta1", "beta2", "epsilon"))
+    m, v = _means(state.m, state.v, gradient, b1, b2)
+    t = state.t + 1
+    move = constants["learning_rate"] * step(m, v, t, b1, b2, epsilon)
+    if corrected:
+        m, v = m / (1 - b1**t), v / (1 - b2**t)
+    return theta + sign * move, State(m, v, t if counted else state.t)
 
-    def answer(
-        theta: Any, gradient: Any, state: Any, learning_rate: float, **constants: float
-    ) -> tuple[Any, Any]:
-        b1, b2, epsilon = (constants[name] for name in ("beta1", "beta2", "epsilon"))
-        m, v = _means(state.m, state.v, gradient, b1, b2, raw=raw)
-        t = state.t + 1
-        theta = theta + sign * learning_rate * step(m, v, t, b1, b2, epsilon)
-        if corrected:
-            m, v = m / (1 - b1**t), v / (1 - b2**t)
-        return theta, State(m, v, t if counted else state.t)
 
-    return answer
+def _adam(**settings: Any) -> Answer:
+    """Make an answer of some settings, which two mistakes at once can join."""
+    return partial(_step, **settings)
+
+
+def _of_distances(
+    theta: Any, gradient: Any, state: Any, *, learning_rate: float, **constants: float
+) -> tuple[Any, Any]:
+    """Average the squares of the distances from the mean gradient."""
+    b1, b2, epsilon = (constants[name] for name in ("beta1", "beta2", "epsilon"))
+    m, v = _means(state.m, state.v, gradient, b1, b2, raw=False)
+    t = state.t + 1
+    return theta - learning_rate * _quotient(m, v, t, b1, b2, epsilon), State(m, v, t)
 
 
 def _with_gradient(
@@ -113,14 +126,14 @@ ADAM = Exercise(
     inputs=_running,
     mistakes=(
         Mistake(
-            _adam(lambda m, v, _t, _b1, _b2, epsilon: m / (np.sqrt(v) + epsilon)),
+            _adam(step=lambda m, v, _t, _b1, _b2, epsilon: m / (np.sqrt(v) + epsilon)),
             "You use the moments as they are. They start at zero and are too small at "
             "first, the two unequally so: divide each by what is missing.",
             "Missing bias correction in Adam variants, "
             "https://github.com/oxiglade/mlx-rs/issues/301",
         ),
         Mistake(
-            _adam(lambda m, v, _t, *constants: _quotient(m, v, 1, *constants)),
+            _adam(step=lambda m, v, _t, *constants: _quotient(m, v, 1, *constants)),
             "Your correction is the same at every step: the betas are not raised to "
             "the power of the step. What is missing from the averages shrinks with "
             "time, and so must it.",
@@ -129,7 +142,7 @@ ADAM = Exercise(
         ),
         Mistake(
             _adam(
-                lambda m, v, t, b1, b2, epsilon: (
+                step=lambda m, v, t, b1, b2, epsilon: (
                     m / (1 - b1**t) / np.sqrt(v / (1 - b2**t) + epsilon)
                 )
             ),
@@ -139,14 +152,14 @@ ADAM = Exercise(
             "https://github.com/FluxML/Flux.jl/pull/448",
         ),
         Mistake(
-            _adam(_quotient, corrected=True),
+            _adam(corrected=True),
             "Your step is right, but you keep the corrected moments as the state. The "
             "next step would correct them again: correct copies, and keep the "
             "averages.",
             "Inplace bias correction, https://github.com/frgfm/holocron/issues/1",
         ),
         Mistake(
-            _adam(lambda m, v, t, *constants: _quotient(m, v, t - 1, *constants)),
+            _adam(step=lambda m, v, t, *constants: _quotient(m, v, t - 1, *constants)),
             "You correct with the number of steps before this one. The averages "
             "already contain the present gradient, so count it; at the first step you "
             "would divide by zero.",
@@ -154,7 +167,16 @@ ADAM = Exercise(
         ),
         Mistake(
             _adam(
-                lambda m, v, t, *constants: _quotient(m, v, t - 1, *constants),
+                step=lambda m, v, t, *constants: _quotient(
+                    m, v, max(t - 1, 1), *constants
+                )
+            ),
+            "You correct with the number of steps before this one, and take 1 where it "
+            "is 0. The averages already contain the present gradient: count this step.",
+        ),
+        Mistake(
+            _adam(
+                step=lambda m, v, t, *constants: _quotient(m, v, t - 1, *constants),
                 counted=False,
             ),
             "You never count this step: the averages already contain the present "
@@ -162,7 +184,7 @@ ADAM = Exercise(
             "the state that you return.",
         ),
         Mistake(
-            _adam(_quotient, counted=False),
+            _adam(counted=False),
             "Your step is right, but the state that you return still has the number of "
             "steps made before it. The next step would be corrected as if it were "
             "this one.",
@@ -173,12 +195,12 @@ ADAM = Exercise(
             "would stay at zero for ever.",
         ),
         Mistake(
-            _adam(_quotient, sign=1),
+            _adam(sign=1),
             "You go uphill: the mean gradient points to where the loss grows.",
         ),
         Mistake(
             _adam(
-                lambda m, v, t, b1, _b2, epsilon: (
+                step=lambda m, v, t, b1, _b2, epsilon: (
                     m / (1 - b1**t) / (np.sqrt(v) + epsilon)
                 )
             ),
@@ -187,7 +209,7 @@ ADAM = Exercise(
         ),
         Mistake(
             _adam(
-                lambda m, v, t, _b1, b2, epsilon: (
+                step=lambda m, v, t, _b1, b2, epsilon: (
                     m / (np.sqrt(v / (1 - b2**t)) + epsilon)
                 )
             ),
@@ -196,7 +218,7 @@ ADAM = Exercise(
         ),
         Mistake(
             _adam(
-                lambda m, v, t, b1, b2, epsilon: (
+                step=lambda m, v, t, b1, b2, epsilon: (
                     m / (1 - b1**t) / (v / (1 - b2**t) + epsilon)
                 )
             ),
@@ -205,7 +227,7 @@ ADAM = Exercise(
         ),
         Mistake(
             _adam(
-                lambda m, v, t, b1, b2, epsilon: (
+                step=lambda m, v, t, b1, b2, epsilon: (
                     m / (1 - b2**t) / (np.sqrt(v / (1 - b1**t)) + epsilon)
                 )
             ),
@@ -228,14 +250,14 @@ ADAM = Exercise(
             "mean: the new gradient has the weight 1 - beta1.",
         ),
         Mistake(
-            _adam(_quotient, raw=False),
+            _of_distances,
             "Your second moment is of distances from the mean. Adam keeps the raw "
             "moment, of the gradients themselves: it is no variance, whatever some "
             "texts call it.",
         ),
         Mistake(
             _adam(
-                lambda m, v, t, b1, b2, epsilon: (
+                step=lambda m, v, t, b1, b2, epsilon: (
                     np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + epsilon)
                 )
             ),
@@ -322,6 +344,7 @@ AMSGRAD = Exercise(
     "the largest `v` so far, element by element. Return `(theta, state)`, the new "
     "state as it is to be kept.",
     hint="Which of the two, `v` or `v_max`, goes on decaying?",
+    summary="Take one step of AMSGrad.",
     solution=update,
     inputs=lambda rng: _running(rng, amsgrad=True),
     mistakes=(

@@ -95,6 +95,7 @@ STEP = Exercise(
     task="Write `update(theta, gradient, *, learning_rate)`, arrays of one shape: one "
     "step of gradient descent. Return the parameters after it.",
     hint="How far is the step, and which way, where the loss is twice as steep?",
+    summary="Take one step of gradient descent.",
     solution=update,
     inputs=lambda rng: _point(rng, "learning_rate"),
     mistakes=(

@@ -41,6 +41,7 @@ MOMENTUM = Exercise(
     "accumulates gradients, and the learning rate multiplies the velocity. Return "
     "`(theta, v)`.",
     hint="After many equal gradients g the velocity must settle at g / (1 - mu).",
+    summary="Take one step of momentum.",
     solution=update,
     inputs=_moving,
     mistakes=(
@@ -174,11 +175,13 @@ NESTEROV = Exercise(
     name="write-optimization-momentum-nesterov-update",
     section="optimization.momentum",
     task="Write `nesterov_update(theta, v, gradient, *, learning_rate, mu)`, arrays "
-    "of one shape: Nesterov's method re-parameterized as in PyTorch, so that the "
-    "gradient at `theta` itself is enough. The velocity sums gradients, and the step "
-    "anticipates its next decay. Return `(theta, v)`.",
-    hint="Ask what momentum would do next if the same gradient came again only in the "
-    "velocity.",
+    "of one shape: one step of Nesterov's momentum in PyTorch's form, which needs the "
+    "gradient at `theta` only. The velocity is updated as in momentum. The parameters "
+    "then move against the sum of the gradient and the new velocity, decayed once "
+    "more. Return `(theta, v)`.",
+    hint="Check two cases. From a velocity of zero the parameters move by "
+    "learning_rate * (1 + mu) * gradient. After many equal gradients g they move by "
+    "learning_rate * g / (1 - mu), as far as with momentum.",
     solution=nesterov_update,
     inputs=_moving,
     mistakes=(
@@ -210,6 +213,15 @@ NESTEROV = Exercise(
             ),
             "You step along the decayed velocity alone. The gradient itself is to be "
             "added to it.",
+        ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * (1 + mu) * (mu * v + gradient),
+                mu * v + gradient,
+            ),
+            "You take momentum's step, along the new velocity, and then look ahead "
+            "along it as well. The look-ahead comes in place of that step: the decayed "
+            "velocity is added to the gradient, not to the velocity.",
         ),
         Mistake(
             lambda theta, v, gradient, learning_rate, mu: (
