@@ -20,7 +20,6 @@ SHORT += ["translation invariance", "universal approximation", "numerical stabil
 SHORT += ["Xavier", "vanishing gradient", "learning rate", "hidden layer", "Adam"]
 SHORT += ["logistic regression", "edge detection", "heavy ball", "SVD", "eigenvector"]
 SHORT += ["mean squared error", "overfitting", "MSE", "SGD", "EMA", "MLP", "batch"]
-SHORT += ["edge detection", "heavy ball", "SVD", "logistic regression"]
 FIRST = """
 (terms) => terms.map(term => {
   const found = Search._performSearch(...Search._parseQuery(term));
