@@ -3,11 +3,16 @@
 What the directive ``{index}`` names is what its subsection is about, so the search
 shows it before passages that only use the word.  A module is found by its page: the
 lines "dlnotes…: module" that ``automodule`` adds say nothing else.
+
+When only some pages are written again, Sphinx forgets the entries of the others.
 """
+
+from collections.abc import Iterator
 
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
+from sphinx.util.index_entries import split_index_msg
 from sphinx.util.typing import ExtensionMetadata
 
 
@@ -27,7 +32,21 @@ class Entries(SphinxTransform):
             ]
 
 
+def remember(app: Sphinx) -> Iterator[tuple[str, dict[str, object], str]]:
+    """Give the search the entries of the pages that are not written again."""
+    if indexer := getattr(app.builder, "indexer", None):
+        for page, entries in app.env.domains.index_domain.entries.items():
+            found = {
+                (name, target or "", main)
+                for kind, value, target, main, _ in entries
+                for name in split_index_msg(kind, value)
+            }
+            indexer._index_entries.setdefault(page, sorted(found))
+    yield from ()  # no page of its own
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Register the transform."""
+    """Register the transform, and come before the search is written."""
     app.add_transform(Entries)
+    app.connect("html-collect-pages", remember)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
