@@ -1,9 +1,13 @@
 """The search shows first what a page says that it is about."""
 
+import json
+from pathlib import Path
+
 from docutils import nodes
 from docutils.frontend import get_default_settings
 from docutils.utils import new_document
 from sphinx import addnodes
+from tests.docs.conftest import Build
 
 from index_entries import Entries
 
@@ -36,3 +40,18 @@ def test_what_a_tool_names_stays_as_it_is() -> None:
 
 def test_a_module_is_found_by_its_page_alone() -> None:
     assert entries(inline=False, value="module; dlnotes.cnn.cost") == []
+
+
+def test_the_search_keeps_the_entries_of_pages_that_are_not_written_again(
+    build: Build, tmp_path: Path
+) -> None:
+    named = "# {0}\n\n```{{index}} {0}\n```\n\nText.\n"
+    pages = {name: named.format(name) for name in ("stride", "padding")}
+    contents = "# Book\n\n```{toctree}\nstride\npadding\n```\n"
+    build({"index": contents, **pages}, "index_entries")
+
+    build({"padding": pages["padding"] + "More.\n"}, "index_entries")
+
+    (written,) = tmp_path.rglob("searchindex.js")
+    index = json.loads(written.read_text("utf-8")[len("Search.setIndex(") : -1])
+    assert {"stride", "padding"} <= index["indexentries"].keys()
