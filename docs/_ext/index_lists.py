@@ -13,6 +13,12 @@ from exercise_boxes import beginning
 from publication import REPOSITORY
 
 
+def place(page: str) -> str:
+    """Name a section or the opening of a chapter by its number, and lead there."""
+    kind = "Chapter" if page.endswith("/index") else "Section"
+    return f"{kind} {inventory.section_number(page)}, {{doc}}`/{page}`"
+
+
 def equations() -> str:
     """Write each displayed equation, what computes it and its tests, by section."""
     functions, tests = inventory.functions(), inventory.tests()
@@ -49,7 +55,7 @@ def errata(*severities: str) -> str:
                 f"**[{row['title']}](#{name})**\n"
                 + footer(
                     f"{row['severity'].capitalize()}. {row['source']}. "
-                    f"Section {inventory.section_number(section)}, {{doc}}`/{section}`."
+                    f"{place(section)}."
                 )
             )
     return text
@@ -73,10 +79,7 @@ def claims(*verdicts: Verdict) -> str:
         card(
             f"[{ledger.declared()[name].statement}](#{name})\n\n"
             f"**It {finding.outcome}.** {finding.because}\n"
-            + footer(
-                f"Section {inventory.section_number(home[name])}, "
-                f"{{doc}}`/{home[name]}`."
-            )
+            + footer(f"{place(home[name])}.")
         )
         for verdict in verdicts
         for name, finding in found.items()

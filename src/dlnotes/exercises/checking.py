@@ -18,7 +18,7 @@ Trial = tuple[Case, Outcome, Outcome]  # an input, what was given, what was want
 # of whole numbers, which may be the same by accident.
 PARTLY, PARTLY_WHOLE = 0.25, 0.75
 # The least share that a mistake must explain which fails for all the others.
-A_THIRD = 1 / 3
+PARTLY_ALONE = 1 / 3
 NOT_ALONE = "But that alone does not explain your result for every input."
 IN_SINGLE = (
     "Right, but in single precision (float32), where the inputs are in double: only "
@@ -136,7 +136,10 @@ def _recognized(
         if not alike(trial[1], trial[2], single=_single(trial[0]))
     ]
     for mistake in exercise.mistakes:
-        if min(_explained(mistake.wrong, each) for each in (tried, wrong)) >= A_THIRD:
+        if (
+            min(_explained(mistake.wrong, each) for each in (tried, wrong))
+            >= PARTLY_ALONE
+        ):
             return mistake.message
     return _likely(exercise, wrong)
 

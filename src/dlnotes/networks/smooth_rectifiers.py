@@ -315,10 +315,9 @@ def mish_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     >>> mish_derivative(np.array([-2.0, 0.0, 2.0])).round(3).tolist()
     [-0.108, 0.6, 1.069]
     """
-    slope = tanh_derivative(softplus(z))
-    return tanh(softplus(z)) + _where_it_counts(
-        z, slope * sigmoid(z)
-    ) * slope * sigmoid(z)
+    s, s_slope = softplus(z), sigmoid(z)
+    slope = tanh_derivative(s)
+    return tanh(s) + _where_it_counts(z, slope * s_slope) * slope * s_slope
 
 
 @checked

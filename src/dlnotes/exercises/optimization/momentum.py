@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from dlnotes.exercises.drawing import either, reals, shape
-from dlnotes.exercises.exercise import Exercise, Mistake
+from dlnotes.exercises.exercise import Answer, Exercise, Mistake
 from dlnotes.optimization.momentum import nesterov_update, update
 
 
@@ -31,6 +31,18 @@ def _looked(
     """Take a step of Nesterov's momentum."""
     v = mu * v + gradient
     return theta - learning_rate * (gradient + mu * v), v
+
+
+def _old_velocity(step: Answer) -> Mistake:
+    """Take the right step, and forget the velocity that it was taken with."""
+    return Mistake(
+        lambda theta, v, gradient, learning_rate, mu: (
+            step(theta, v, gradient, learning_rate, mu)[0],
+            v,
+        ),
+        "Your step is right, but you return the velocity of before. The next step "
+        "would not know of this gradient.",
+    )
 
 
 MOMENTUM = Exercise(
@@ -136,14 +148,7 @@ MOMENTUM = Exercise(
             "You multiply the gradient by mu. It belongs to the old velocity, which is "
             "what is to be forgotten little by little.",
         ),
-        Mistake(
-            lambda theta, v, gradient, learning_rate, mu: (
-                _stepped(theta, v, gradient, learning_rate, mu)[0],
-                v,
-            ),
-            "Your step is right, but you return the velocity of before. The next step "
-            "would not know of this gradient.",
-        ),
+        _old_velocity(_stepped),
         Mistake(
             lambda theta, v, gradient, learning_rate, mu: (
                 theta - learning_rate * gradient,
@@ -223,14 +228,7 @@ NESTEROV = Exercise(
             "along it as well. The look-ahead comes in place of that step: the decayed "
             "velocity is added to the gradient, not to the velocity.",
         ),
-        Mistake(
-            lambda theta, v, gradient, learning_rate, mu: (
-                _looked(theta, v, gradient, learning_rate, mu)[0],
-                v,
-            ),
-            "Your step is right, but you return the velocity of before. The next step "
-            "would not know of this gradient.",
-        ),
+        _old_velocity(_looked),
         Mistake(
             lambda theta, v, gradient, learning_rate, mu: (
                 theta
