@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dlnotes.optimization import gradient_descent
 
-BLOCK = 2**19  # numbers that are updated at once on a CPU
+BLOCK = 2**20  # numbers that are read at once on a CPU, of all that is kept together
 PLAIN = (Tensor, torch.nn.Parameter)
 
 Row = list[Tensor]  # a parameter, its gradient, and what is kept for it
@@ -109,8 +109,9 @@ def _blocks(rows: list[Row]) -> Iterator[list[Row]]:
         if kind is None:
             yield from ([row] for row in alike)
         else:
-            limit = BLOCK if kind[1].type == "cpu" else None
-            yield from _of_one_size([[x.view(-1) for x in row] for row in alike], limit)
+            flat = [[x.view(-1) for x in row] for row in alike]
+            limit = BLOCK // len(flat[0]) if kind[1].type == "cpu" else None
+            yield from _of_one_size(flat, limit)
 
 
 def _kind(row: Row) -> tuple[torch.dtype, torch.device] | None:
