@@ -25,11 +25,11 @@ def _slopes(knots: Any, values: Any) -> Any:
 INTERPOLATION = Exercise(
     name="write-networks-relu-interpolation",
     section="networks.depth_and_width",
-    task="Write `relu_interpolation(knots, values)`: knots (points,), two or "
-    "more, ascend with unequal gaps; values (points,) are wanted there. The network offset + sum over k "
-    "of a_k ReLU(x - knots[k]), with one hidden unit at each knot but the last, shall "
-    "pass through all points, straight in between. Return the offset, a number, and "
-    "the output weights a (points - 1,).",
+    task="Write `relu_interpolation(knots, values)`: knots (points,), two or more, "
+    "ascend with unequal gaps; values (points,) are wanted there. The network offset + "
+    "sum over k of a_k ReLU(x - knots[k]), with one hidden unit at each knot but the "
+    "last, shall pass through all points, straight in between. Return the offset, a "
+    "number, and the output weights a (points - 1,).",
     solution=relu_interpolation,
     inputs=_points,
     harmless=(
