@@ -419,7 +419,7 @@ def test_lines_in_the_plane_make_as_many_regions_as_geometry_allows(
         (
             activation_pattern,
             ((Perceptron(ONE[:, None], ONE),), ONE[:, None]),
-            "network must have a hidden layer, got 1 layer",
+            "layers must be two or more, got 1",
         ),
     ],
 )

@@ -18,6 +18,8 @@ References
 * M. Leshno, V. Y. Lin, A. Pinkus and S. Schocken (1993). Multilayer feedforward
   networks with a nonpolynomial activation function can approximate any function.
   *Neural Networks* 6(6). https://doi.org/10.1016/S0893-6080(05)80131-5
+* R. A. DeVore, R. Howard and C. Micchelli (1989). Optimal nonlinear approximation.
+  *Manuscripta Mathematica* 63. https://doi.org/10.1007/BF02171759
 * G. Montúfar, R. Pascanu, K. Cho and Y. Bengio (2014). On the number of linear regions
   of deep neural networks. *Advances in Neural Information Processing Systems* 27.
   https://arxiv.org/abs/1402.1869
@@ -182,12 +184,14 @@ def relu_interpolation(
     .. math::
        :label: eq-relu-interpolation
 
-       \hat{y}(x) = y_0 + \sum_{k=0}^{n-1} a_k\,\mathrm{ReLU}(x - t_k)
+       \begin{aligned}
+       \hat{y}(x) &= y_0 + \sum_{k=0}^{n-1} a_k\,\mathrm{ReLU}(x - t_k), \\
+       a_k &= m_k - m_{k-1}, \\
+       m_k &= \frac{y_{k+1} - y_k}{t_{k+1} - t_k}, \qquad m_{-1} = 0 .
+       \end{aligned}
 
-       a_k = m_k - m_{k-1}, \qquad m_k = \frac{y_{k+1} - y_k}{t_{k+1} - t_k}, \qquad
-       m_{-1} = 0
-
-    The output weight :math:`a_k` is the change of slope at knot :math:`k`.
+    The slope after knot :math:`k` is :math:`m_k`, and the output weight :math:`a_k` is
+    the change of slope at that knot.
 
     Parameters
     ----------
@@ -287,7 +291,14 @@ def sawtooth(x: Float[Array, "*shape"], depth: int) -> Float[Array, "*shape"]:
        g_k = \underbrace{g \circ g \circ \dots \circ g}_{k}
 
     It has :math:`2^k` straight pieces, and :math:`g_k(j / 2^k)` is 0 for even
-    :math:`j`, 1 for odd.
+    :math:`j`, 1 for odd.  One hidden layer of :math:`n` ReLUs that stays closer than
+    1/2 to it on the whole interval must be wide:
+
+    .. math::
+       :label: eq-depth-separation
+
+       \max_{0 \le x \le 1} |\hat{y}(x) - g_k(x)| < \tfrac12
+       \quad \Longrightarrow \quad n \ge 2^k - 1
 
     Parameters
     ----------
@@ -323,7 +334,7 @@ def sawtooth(x: Float[Array, "*shape"], depth: int) -> Float[Array, "*shape"]:
 
 @checked
 def activation_pattern(
-    network: tuple[Perceptron[Array], ...], X: Float[Array, "batch inputs"]
+    layers: tuple[Perceptron[Array], ...], X: Float[Array, "batch inputs"]
 ) -> Bool[Array, "batch hidden"]:
     r"""Tell for each instance which hidden ReLUs of a network are active.
 
@@ -340,9 +351,9 @@ def activation_pattern(
 
     Parameters
     ----------
-    network
-        The layers, the first hidden layer first; the last layer, which has no
-        activation function, is the output.
+    layers
+        The layers of the network, the first hidden layer first; the last one, which has
+        no activation function, is the output.
     X
         One instance a row.
 
@@ -354,7 +365,7 @@ def activation_pattern(
     Raises
     ------
     ValueError
-        If ``network`` has no hidden layer.
+        If ``layers`` has no hidden layer.
 
     Examples
     --------
@@ -368,10 +379,10 @@ def activation_pattern(
     >>> activation_pattern((hidden, output), np.array([[-0.1], [0.1], [0.9]])).tolist()
     [[False, False], [True, False], [True, True]]
     """
-    if len(network) < 2:
-        raise ValueError(f"network must have a hidden layer, got {len(network)} layer")
+    if len(layers) < 2:
+        raise ValueError(f"layers must be two or more, got {len(layers)}")
     A, active = X, []
-    for layer in network[:-1]:
+    for layer in layers[:-1]:
         Z = net_input(layer, A)
         A = relu(Z)
         active.append(Z > 0)
