@@ -287,8 +287,10 @@ def sawtooth(x: Float[Array, "*shape"], depth: int) -> Float[Array, "*shape"]:
     .. math::
        :label: eq-sawtooth
 
-       g(x) = 2\,\mathrm{ReLU}(x) - 4\,\mathrm{ReLU}(x - \tfrac12), \qquad
-       g_k = \underbrace{g \circ g \circ \dots \circ g}_{k}
+       \begin{aligned}
+       g(x) &= 2\,\mathrm{ReLU}(x) - 4\,\mathrm{ReLU}(x - \tfrac12), \\
+       g_k &= \underbrace{g \circ g \circ \dots \circ g}_{k}
+       \end{aligned}
 
     It has :math:`2^k` straight pieces, and :math:`g_k(j / 2^k)` is 0 for even
     :math:`j`, 1 for odd.  One hidden layer of :math:`n` ReLUs that stays closer than
