@@ -1,4 +1,4 @@
-r"""Depth and width of a network.
+r"""Depth and width.
 
 With enough units, a network with one hidden layer comes as close as one likes to any
 continuous function on a closed and bounded region.  Cybenko (1989), Hornik et al.
