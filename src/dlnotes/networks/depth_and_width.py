@@ -234,9 +234,9 @@ def ramps_needed(curvature: float, length: float, tolerance: float) -> int:
     r"""Count the ReLUs that meet any function of bounded curvature.
 
     On an interval of length :math:`\ell` let the second derivative of the function be
-    nowhere larger than :math:`M` in size, and let :math:`n` knots with equal gaps be
-    interpolated by :eq:`eq-relu-interpolation`.  Then the error is nowhere above
-    :math:`\varepsilon` if
+    nowhere larger than :math:`M` in size.  Cut it into :math:`n` equal parts, and join
+    the values at their ends by the :math:`n` units of :eq:`eq-relu-interpolation`.
+    Then the error is nowhere above :math:`\varepsilon` if
 
     .. math::
        :label: eq-ramp-count
