@@ -115,6 +115,16 @@ def test_one_layer_is_linear_and_two_are_not(
 
 
 @pytest.mark.verifies("eq-mlp")
+@pytest.mark.parametrize("depth", [1, 2, 3, 6])
+def test_every_layer_takes_part_once(depth: int, array: Callable[[Any], Any]) -> None:
+    add_one = Perceptron(W=array(np.eye(2)), b=array(np.ones(2)))
+
+    got = mlp_forward((add_one,) * depth, array(np.zeros((3, 2))))
+
+    np.testing.assert_array_equal(got, np.full((3, 2), depth))
+
+
+@pytest.mark.verifies("eq-mlp")
 def test_hidden_units_in_another_order_give_the_same_outputs(
     arrays: list[NDArray[Any]], array: Callable[[Any], Any]
 ) -> None:
@@ -207,7 +217,7 @@ def test_sizes_of_no_network_are_refused(sizes: Any, says: str) -> None:
 
 
 def test_a_seed_is_no_generator_and_a_gain_is_positive() -> None:
-    with pytest.raises(TypeError, match="rng must be a numpy.random.Generator"):
+    with pytest.raises(TypeError, match=r"rng must be a numpy\.random\.Generator"):
         random_layers((2, 1), rng=0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="gain must be positive"):
         random_layers((2, 1), rng=np.random.default_rng(0), gain=0.0)
