@@ -4,7 +4,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "neurons": ("mcculloch_pitts", "perceptron", "perceptron_rule"),
     "networks": (
         *("activations", "rectifiers", "smooth_rectifiers", "losses"),
-        "mlp",
+        *("mlp", "backpropagation"),
     ),
     "optimization": ("gradient_descent", "momentum", "adam"),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
