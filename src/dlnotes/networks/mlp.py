@@ -40,10 +40,10 @@ def mlp_forward(
 ) -> Float[Array, "batch outputs"]:
     r"""Compute the outputs of a multilayer perceptron for a batch.
 
-    With :math:`L` layers, layer :math:`l` has the weights :math:`\mathbf{W}_l` and the biases
-    :math:`\mathbf{b}_l`.  It reads the activations :math:`\mathbf{H}_{l-1}` of the
-    layer before; the first one reads the batch :math:`\mathbf{X}`.  The hidden layers
-    apply the activation function :math:`\phi` to their pre-activations
+    With :math:`L` layers, layer :math:`l` has the weights :math:`\mathbf{W}_l` and the
+    biases :math:`\mathbf{b}_l`.  It reads the activations :math:`\mathbf{H}_{l-1}` of
+    the layer before; the first one reads the batch :math:`\mathbf{X}`.  The hidden
+    layers apply the activation function :math:`\phi` to their pre-activations
     :math:`\mathbf{Z}_l`, and the last layer does not:
 
     .. math::
