@@ -223,12 +223,14 @@ fig.set_label(
 # %%
 # Some of its mistakes.  About many of them a person would have to think as well.
 
-wrong = np.flatnonzero(guesses != y_test)[:16]
-labels = [f"{GARMENTS[y_test[n]]},\nnot {GARMENTS[guesses[n]]}" for n in wrong]
-fig, ax = plt.subplots(figsize=(6.4, 3.4))
-plots.images(ax, test.X[wrong] / 255, columns=8, labels=labels)
+wrong = np.flatnonzero(guesses != y_test)[:8]
+labels = [f"{GARMENTS[y_test[n]]}, not {GARMENTS[guesses[n]]}" for n in wrong]
+fig, ax = plt.subplots(figsize=(6.4, 4.2))
+plots.images(ax, test.X[wrong] / 255, columns=4, labels=labels)
 fig.suptitle(f"What they are, and what they were not\n{test.source}")
-fig.set_label("Two rows of gray pictures of garments, most of them shirts and coats.")
+fig.set_label(
+    "Two rows of gray pictures of garments, each with what it is and what it was taken for."
+)
 
 # %%
 # Yes, it pays: the hidden layer makes fewer mistakes than the linear classifier, and
