@@ -229,7 +229,7 @@ fig, ax = plt.subplots(figsize=(6.4, 4.2))
 plots.images(ax, test.X[wrong] / 255, columns=4, labels=labels)
 fig.suptitle(f"What they are, and what they were not\n{test.source}")
 fig.set_label(
-    "Two rows of gray pictures of garments, each with what it is and what it was taken for."
+    "Two rows of gray pictures of garments, each with its name and a wrong one."
 )
 
 # %%
