@@ -223,6 +223,100 @@ def mlp_backward(
     return tuple(map(_parameter_gradient, H, found))
 
 
+@checked
+def numerical_gradient(
+    f: Callable[[Array], Any], theta: Float[Array, "*shape"], *, h: float = 1e-5
+) -> Float[Array, "*shape"]:
+    r"""Estimate a gradient by central differences, one parameter at a time.
+
+    With the unit vector :math:`\mathbf{e}_i` of parameter :math:`\theta_i` and a small
+    step :math:`h`,
+
+    .. math::
+       :label: eq-gradient-check
+
+       \frac{\partial J}{\partial \theta_i} \approx
+       \frac{J(\boldsymbol{\theta} + h \mathbf{e}_i)
+       - J(\boldsymbol{\theta} - h \mathbf{e}_i)}{2h}
+
+    Parameters
+    ----------
+    f
+        The function :math:`J`, from an array of the shape of ``theta`` to a number.
+    theta
+        The parameters :math:`\boldsymbol{\theta}`.
+    h
+        The step :math:`h`.  The default suits double precision and parameters of about
+        unit size.
+
+    Returns
+    -------
+    gradient
+        The estimate for each parameter, for two evaluations of ``f`` each.
+
+    Raises
+    ------
+    ValueError
+        If the step is not positive.
+
+    Examples
+    --------
+    For a cube the quotient is too large by the square of the step:
+
+    >>> import numpy as np
+    >>> from dlnotes.networks.backpropagation import numerical_gradient
+    >>> numerical_gradient(lambda t: (t**3).sum(), np.array([1.0, 2.0]), h=0.1).round(9)
+    array([ 3.01, 12.01])
+    """
+    positive(h=h)
+    xp, size = array_namespace(theta), prod(theta.shape)
+    places = xp.reshape(xp.arange(size, device=theta.device), theta.shape)
+    gradient = theta
+    for i in range(size):
+        step = h * xp.astype(places == i, theta.dtype)
+        quotient = (f(theta + step) - f(theta - step)) / (2 * h)
+        gradient = xp.where(places == i, quotient, gradient)
+    return xp.astype(gradient, theta.dtype, copy=False)
+
+
+def minibatches(
+    instances: int, batch_size: int, *, rng: np.random.Generator
+) -> list[NDArray[Any]]:
+    """Divide the instances of an epoch into mini-batches, in random order.
+
+    Parameters
+    ----------
+    instances
+        How many instances there are.
+    batch_size
+        How many a mini-batch has; the last one has what is left.
+    rng
+        The random generator.
+
+    Returns
+    -------
+    batches
+        The indices of the instances of each mini-batch: every index once.
+
+    Raises
+    ------
+    ValueError
+        If a number is not an integer of at least 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlnotes.networks.backpropagation import minibatches
+    >>> batches = minibatches(7, 3, rng=np.random.default_rng(0))
+    >>> [len(batch) for batch in batches], sorted(np.concatenate(batches).tolist())
+    ([3, 3, 1], [0, 1, 2, 3, 4, 5, 6])
+    """
+    integer(1, instances=instances, batch_size=batch_size)
+    generator(rng=rng)
+    order = rng.permutation(instances)
+    return [order[k : k + batch_size] for k in range(0, instances, batch_size)]
+
+
 def backprop_step(  # what to train, on what, and how
     layers: tuple[Perceptron[Array], ...],
     X: Float[Array, "batch inputs"],
@@ -297,100 +391,6 @@ def backprop_step(  # what to train, on what, and how
         )
         for layer, gradient in zip(layers, gradients, strict=True)
     )
-
-
-def minibatches(
-    instances: int, batch_size: int, *, rng: np.random.Generator
-) -> list[NDArray[Any]]:
-    """Divide the instances of an epoch into mini-batches, in random order.
-
-    Parameters
-    ----------
-    instances
-        How many instances there are.
-    batch_size
-        How many a mini-batch has; the last one has what is left.
-    rng
-        The random generator.
-
-    Returns
-    -------
-    batches
-        The indices of the instances of each mini-batch: every index once.
-
-    Raises
-    ------
-    ValueError
-        If a number is not an integer of at least 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dlnotes.networks.backpropagation import minibatches
-    >>> batches = minibatches(7, 3, rng=np.random.default_rng(0))
-    >>> [len(batch) for batch in batches], sorted(np.concatenate(batches).tolist())
-    ([3, 3, 1], [0, 1, 2, 3, 4, 5, 6])
-    """
-    integer(1, instances=instances, batch_size=batch_size)
-    generator(rng=rng)
-    order = rng.permutation(instances)
-    return [order[k : k + batch_size] for k in range(0, instances, batch_size)]
-
-
-@checked
-def numerical_gradient(
-    f: Callable[[Array], Any], theta: Float[Array, "*shape"], *, h: float = 1e-5
-) -> Float[Array, "*shape"]:
-    r"""Estimate a gradient by central differences, one parameter at a time.
-
-    With the unit vector :math:`\mathbf{e}_i` of parameter :math:`\theta_i` and a small
-    step :math:`h`,
-
-    .. math::
-       :label: eq-gradient-check
-
-       \frac{\partial J}{\partial \theta_i} \approx
-       \frac{J(\boldsymbol{\theta} + h \mathbf{e}_i)
-       - J(\boldsymbol{\theta} - h \mathbf{e}_i)}{2h}
-
-    Parameters
-    ----------
-    f
-        The function :math:`J`, from an array of the shape of ``theta`` to a number.
-    theta
-        The parameters :math:`\boldsymbol{\theta}`.
-    h
-        The step :math:`h`.  The default suits double precision and parameters of about
-        unit size.
-
-    Returns
-    -------
-    gradient
-        The estimate for each parameter, for two evaluations of ``f`` each.
-
-    Raises
-    ------
-    ValueError
-        If the step is not positive.
-
-    Examples
-    --------
-    For a cube the quotient is too large by the square of the step:
-
-    >>> import numpy as np
-    >>> from dlnotes.networks.backpropagation import numerical_gradient
-    >>> numerical_gradient(lambda t: (t**3).sum(), np.array([1.0, 2.0]), h=0.1).round(9)
-    array([ 3.01, 12.01])
-    """
-    positive(h=h)
-    xp, size = array_namespace(theta), prod(theta.shape)
-    places = xp.reshape(xp.arange(size, device=theta.device), theta.shape)
-    gradient = theta
-    for i in range(size):
-        step = h * xp.astype(places == i, theta.dtype)
-        quotient = (f(theta + step) - f(theta - step)) / (2 * h)
-        gradient = xp.where(places == i, quotient, gradient)
-    return xp.astype(gradient, theta.dtype, copy=False)
 
 
 @checked

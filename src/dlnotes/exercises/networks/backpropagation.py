@@ -147,6 +147,118 @@ LAYER = Exercise(
     ),
 )
 
+
+class _Cost:
+    """A cost with a name, so that a message about it stays short."""
+
+    def __init__(self, rng: np.random.Generator, size: tuple[int, ...]) -> None:
+        self.A = rng.normal(size=size)
+
+    def __call__(self, theta: Any) -> float:
+        """Return a number that depends on each parameter in a way of its own."""
+        return float(np.sum(self.A * theta**3) + np.prod(np.cos(theta)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Cost) and np.array_equal(self.A, other.A)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "a smooth function"
+
+
+def _function(rng: np.random.Generator) -> dict[str, Any]:
+    """Draw a function, where to differentiate it, and a step that can be seen."""
+    size = shape(rng)
+    theta = reals(rng, *size)
+    case = {"f": _Cost(rng, size), "theta": theta, "h": float(rng.uniform(0.05, 0.2))}
+    large = (
+        np.abs(theta).max(initial=0) > 10
+    )  # in single precision a step is lost there
+    return case if large or rng.random() < 0.8 else single(case)
+
+
+def _differences(quotient: Answer) -> Answer:
+    """Answer with another quotient for each parameter."""
+
+    def wrong(f: Any, theta: Any, h: float) -> Any:
+        units = np.eye(theta.size).reshape(-1, *theta.shape)
+        return np.array([quotient(f, theta, h, e) for e in units]).reshape(theta.shape)
+
+    return wrong
+
+
+def _all_at_once(f: Any, theta: Any, h: float) -> Any:
+    return np.full(theta.shape, (f(theta + h) - f(theta - h)) / (2 * h))
+
+
+def _never_restored(f: Any, theta: Any, h: float) -> Any:
+    slopes, shape = [], theta.shape
+    for e in np.eye(theta.size).reshape(-1, *shape):
+        theta = theta + h * e
+        up = f(theta)
+        theta = theta - 2 * h * e
+        slopes.append((up - f(theta)) / (2 * h))
+    return np.array(slopes).reshape(shape)
+
+
+NUMERICAL = Exercise(
+    name="write-networks-backpropagation-numerical-gradient",
+    section="networks.backpropagation",
+    task="Write `numerical_gradient(f, theta, *, h)`: `f` takes an array of the shape "
+    "of `theta` and returns a number; `theta` is an array of any shape, and `h` > 0 a "
+    "step. Return the gradient of `f` at `theta` by central differences with this "
+    "step, an array of the shape of `theta`, which itself stays unchanged.",
+    hint="Two evaluations of `f` for each single parameter.",
+    solution=numerical_gradient,
+    inputs=_function,
+    mistakes=(
+        Mistake(
+            _differences(lambda f, t, h, e: (f(t + h * e) - f(t)) / h),
+            "That is the forward difference: its error falls only with h, that of the "
+            "central one with h squared. Go the same way back, too.",
+            "Numerical Gradient Improvement, "
+            "https://github.com/apache/mxnet/issues/3693",
+        ),
+        Mistake(
+            _differences(lambda f, t, h, e: (f(t) - f(t - h * e)) / h),
+            "That is the backward difference: its error falls only with h, that of the "
+            "central one with h squared. Go the same way forward, too.",
+        ),
+        Mistake(
+            _differences(lambda f, t, h, e: (f(t + h * e) - f(t - h * e)) / h),
+            "Twice too large: between the two points lie two steps.",
+        ),
+        Mistake(
+            _all_at_once,
+            "You move all parameters at once, so every entry is the slope along the "
+            "diagonal. Move one and hold the others.",
+        ),
+        Mistake(
+            _never_restored,
+            "A parameter is not put back before the next one is moved, so later slopes "
+            "are taken at another place.",
+        ),
+        Mistake(
+            lambda f, theta, h: numerical_gradient(f, theta, h=h).ravel(),
+            "The values are right, but the gradient has lost the shape of theta.",
+        ),
+        Mistake(
+            _differences(lambda f, t, h, e: (f(t + h * e) - f(t - h * e)) / 2 * h),
+            "You divide by 2 and MULTIPLY by h: the denominator needs its brackets.",
+        ),
+        Mistake(
+            _differences(lambda f, t, h, e: (f(t - h * e) - f(t + h * e)) / (2 * h)),
+            "The sign is turned round: the value after the step forward comes first.",
+        ),
+        Mistake(
+            _differences(lambda f, t, h, e: f(t + h * e) - f(t - h * e)),
+            "That is a difference. A slope is a difference divided by the distance "
+            "between the two points.",
+        ),
+    ),
+)
+
 ACTIVATIONS = ((sigmoid, sigmoid_derivative), (tanh, tanh_derivative))
 
 
@@ -317,115 +429,4 @@ STEP = Exercise(
 )
 
 
-class _Cost:
-    """A cost with a name, so that a message about it stays short."""
-
-    def __init__(self, rng: np.random.Generator, size: tuple[int, ...]) -> None:
-        self.A = rng.normal(size=size)
-
-    def __call__(self, theta: Any) -> float:
-        """Return a number that depends on each parameter in a way of its own."""
-        return float(np.sum(self.A * theta**3) + np.prod(np.cos(theta)))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Cost) and np.array_equal(self.A, other.A)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return "a smooth function"
-
-
-def _function(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw a function, where to differentiate it, and a step that can be seen."""
-    size = shape(rng)
-    theta = reals(rng, *size)
-    case = {"f": _Cost(rng, size), "theta": theta, "h": float(rng.uniform(0.05, 0.2))}
-    large = (
-        np.abs(theta).max(initial=0) > 10
-    )  # in single precision a step is lost there
-    return case if large or rng.random() < 0.8 else single(case)
-
-
-def _differences(quotient: Answer) -> Answer:
-    """Answer with another quotient for each parameter."""
-
-    def wrong(f: Any, theta: Any, h: float) -> Any:
-        units = np.eye(theta.size).reshape(-1, *theta.shape)
-        return np.array([quotient(f, theta, h, e) for e in units]).reshape(theta.shape)
-
-    return wrong
-
-
-def _all_at_once(f: Any, theta: Any, h: float) -> Any:
-    return np.full(theta.shape, (f(theta + h) - f(theta - h)) / (2 * h))
-
-
-def _never_restored(f: Any, theta: Any, h: float) -> Any:
-    slopes, shape = [], theta.shape
-    for e in np.eye(theta.size).reshape(-1, *shape):
-        theta = theta + h * e
-        up = f(theta)
-        theta = theta - 2 * h * e
-        slopes.append((up - f(theta)) / (2 * h))
-    return np.array(slopes).reshape(shape)
-
-
-NUMERICAL = Exercise(
-    name="write-networks-backpropagation-numerical-gradient",
-    section="networks.backpropagation",
-    task="Write `numerical_gradient(f, theta, *, h)`: `f` takes an array of the shape "
-    "of `theta` and returns a number; `theta` is an array of any shape, and `h` > 0 a "
-    "step. Return the gradient of `f` at `theta` by central differences with this "
-    "step, an array of the shape of `theta`, which itself stays unchanged.",
-    hint="Two evaluations of `f` for each single parameter.",
-    solution=numerical_gradient,
-    inputs=_function,
-    mistakes=(
-        Mistake(
-            _differences(lambda f, t, h, e: (f(t + h * e) - f(t)) / h),
-            "That is the forward difference: its error falls only with h, that of the "
-            "central one with h squared. Go the same way back, too.",
-            "Numerical Gradient Improvement, "
-            "https://github.com/apache/mxnet/issues/3693",
-        ),
-        Mistake(
-            _differences(lambda f, t, h, e: (f(t) - f(t - h * e)) / h),
-            "That is the backward difference: its error falls only with h, that of the "
-            "central one with h squared. Go the same way forward, too.",
-        ),
-        Mistake(
-            _differences(lambda f, t, h, e: (f(t + h * e) - f(t - h * e)) / h),
-            "Twice too large: between the two points lie two steps.",
-        ),
-        Mistake(
-            _all_at_once,
-            "You move all parameters at once, so every entry is the slope along the "
-            "diagonal. Move one and hold the others.",
-        ),
-        Mistake(
-            _never_restored,
-            "A parameter is not put back before the next one is moved, so later slopes "
-            "are taken at another place.",
-        ),
-        Mistake(
-            lambda f, theta, h: numerical_gradient(f, theta, h=h).ravel(),
-            "The values are right, but the gradient has lost the shape of theta.",
-        ),
-        Mistake(
-            _differences(lambda f, t, h, e: (f(t + h * e) - f(t - h * e)) / 2 * h),
-            "You divide by 2 and MULTIPLY by h: the denominator needs its brackets.",
-        ),
-        Mistake(
-            _differences(lambda f, t, h, e: (f(t - h * e) - f(t + h * e)) / (2 * h)),
-            "The sign is turned round: the value after the step forward comes first.",
-        ),
-        Mistake(
-            _differences(lambda f, t, h, e: f(t + h * e) - f(t - h * e)),
-            "That is a difference. A slope is a difference divided by the distance "
-            "between the two points.",
-        ),
-    ),
-)
-
-EXERCISES: tuple[Exercise, ...] = (LAYER, STEP, NUMERICAL)
+EXERCISES: tuple[Exercise, ...] = (LAYER, NUMERICAL, STEP)
