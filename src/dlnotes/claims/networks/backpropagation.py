@@ -256,10 +256,10 @@ def judge_descent(found: Sequence[Row]) -> Ruling:
     names = [name.removeprefix("rate ") for name in raised]
     limit = names[first - 1] if first else "none"
     because = (
-        f"No step raises the loss at any learning rate up to {limit}; at {names[-1]} "
-        f"{np.mean(raised[f'rate {names[-1]}']):.0f} of 1,000 steps do. In 1,000 steps "
-        f"the gradient falls below a tenth in all seeds at {arrived} of {len(names)} "
-        f"rates."
+        f"No step raises the loss at any learning rate up to {limit}. At a rate of "
+        f"{names[-1]} it rises in {np.mean(raised[f'rate {names[-1]}']):.0f} of 1,000 "
+        f"steps, on average. The gradient falls below a tenth at {arrived} of "
+        f"{len(names)} rates, in all seeds."
     )
     return Ruling(verdict, because, f"for learning rates up to {limit} here")
 
