@@ -211,9 +211,9 @@ def test_networks_of_any_depth_and_width_have_the_gradients_of_autograd(
 
     parameters = [torch.asarray(each).requires_grad_() for each in unchained(layers)]
     outputs = mlp_forward(chained(*parameters), torch.asarray(X), activation=tanh)
-    outputs.backward(torch.asarray(upstream))  # type: ignore[no-untyped-call]
-    for ours, each in zip(unchained(got), parameters, strict=True):
-        np.testing.assert_allclose(ours, each.grad, rtol=1e-12, atol=1e-13)
+    theirs = torch.autograd.grad(outputs, parameters, torch.asarray(upstream))
+    for ours, each in zip(unchained(got), theirs, strict=True):
+        np.testing.assert_allclose(ours, each, rtol=1e-12, atol=1e-13)
 
 
 def test_what_a_forward_pass_keeps_is_not_changed_by_the_backward_pass(
@@ -269,7 +269,7 @@ def test_a_network_trained_by_it_is_the_one_that_pytorch_trains(
     targets = Y.argmax(axis=1) if gradient is cross_entropy_gradient else Y
     modules: list[nn.Module] = []
     for layer in layers:
-        linear = nn.Linear(*layer.W.shape, dtype=torch.float64)
+        linear = nn.Linear(*layer.W.shape).double()
         linear.load_state_dict(
             {"weight": torch.asarray(layer.W.T), "bias": torch.asarray(layer.b)}
         )
@@ -317,7 +317,7 @@ def test_hidden_units_that_begin_alike_stay_alike_and_random_ones_do_not(
     rng: np.random.Generator,
 ) -> None:
     X, Y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
-    alike = (
+    alike: Layers = (
         Perceptron(np.tile(rng.normal(size=(3, 1)), 4), np.zeros(4)),
         Perceptron(np.tile(rng.normal(size=(1, 2)), (4, 1)), np.zeros(2)),
     )
@@ -409,9 +409,13 @@ def test_every_engine_finds_what_scipy_does(
 ) -> None:
     W, X = arrays[0], arrays[-2]
 
-    got = run(
-        lambda W, X: numerical_gradient(lambda W: ((X @ W) ** 3).sum(), W, h=1e-4), W, X
-    )
+    def call(W: Any, X: Any) -> Any:
+        def cubes(W: Any) -> Any:
+            return ((X @ W) ** 3).sum()
+
+        return numerical_gradient(cubes, W, h=1e-4)
+
+    got = run(call, W, X)
 
     want = approx_fprime(W.ravel(), lambda w: ((X @ w.reshape(3, 5)) ** 3).sum(), 1e-7)
     np.testing.assert_allclose(got.ravel(), want, rtol=1e-4, atol=1e-4)

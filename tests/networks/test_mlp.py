@@ -81,7 +81,7 @@ def test_it_is_pytorchs_stack_of_linear_layers_with_the_same_weights(
 ) -> None:
     modules: list[nn.Module] = []
     for layer in chained(*arrays[:-1]):
-        linear = nn.Linear(*layer.W.shape, dtype=torch.float64)
+        linear = nn.Linear(*layer.W.shape).double()
         linear.load_state_dict(
             {"weight": torch.asarray(layer.W.T), "bias": torch.asarray(layer.b)}
         )

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from dlnotes.arrays import Array
 from dlnotes.checks import generator, integer, positive
 from dlnotes.networks.rectifiers import relu
-from dlnotes.neurons.perceptron import Perceptron, net_input, predict
+from dlnotes.neurons.perceptron import Perceptron, net_input
 
 
 def mlp_forward(
@@ -90,11 +90,10 @@ def mlp_forward(
     [[2.0], [0.0], [3.0]]
     """
     _check_layers(layers)
-    *hidden, last = layers
     H = X
-    for layer in hidden:
-        H = predict(layer, H, activation=activation)
-    return net_input(last, H)
+    for layer in layers[:-1]:
+        H = activation(net_input(layer, H))
+    return net_input(layers[-1], H)
 
 
 def forward_pass(

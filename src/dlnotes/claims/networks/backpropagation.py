@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from dlnotes.claims import Finding, Row, claim
 from dlnotes.claims.evidence import Ruling, by_method, decide, rows
@@ -308,7 +308,9 @@ def encode(seed: int, *, trained: bool) -> dict[str, float]:
         slope = np.concatenate([each.ravel() for each in arrays(gradients)])
         theta, state = adam.update(theta, learns * slope, state, learning_rate=0.03)
         parts = np.split(theta, np.cumsum([8 * 3, 3, 3 * 8]))
-        layers = chained([*map(np.reshape, parts, ((8, 3), 3, (3, 8), 8))])
+        layers = chained(
+            [*map(np.reshape, parts, ((8, 3), 3, (3, 8), 8))]  # type: ignore[arg-type]
+        )
     H, Z = forward_pass(layers, PATTERNS, activation=sigmoid)
     codes = np.unique(H[1] > 0.5, axis=0)
     return {
