@@ -336,5 +336,5 @@ def judge_codes(found: Sequence[Row]) -> Ruling:
         f"eight different codes in {sum(codes):.0f}; with a hidden layer that stays "
         f"random, in {control:.0f}."
     )
-    lacking = "but so does a hidden layer that stays random"
+    lacking = "for the codes; the outputs are right with a random hidden layer, too"
     return Ruling(verdict, because, lacking if different else "without binary codes")
