@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -67,9 +67,9 @@ def two_passes_all_gradients(seeds: Sequence[int]) -> Finding:
     gradient of 200 random parameters is compared with central differences and, up to
     10^4 parameters, with forward mode, which sends the change of one parameter at a
     time through the network.  The error is the largest difference from either, as a
-    share of the largest of these gradients.  Measured is also the time of a forward and
-    a backward pass over that of a forward pass, medians of 11 on one thread, of each
-    seed in turn.
+    share of the largest of these gradients.  Measured is also the processor's time of a
+    forward and a backward pass over that of a forward pass, medians of 11 on one
+    thread, of each seed in turn.
 
     It holds if the error is below 1e-6 and the mean ratio below 5 at every size, and
     the slope of the logarithm of the ratio over that of the number of parameters is at
@@ -159,14 +159,14 @@ def pushed_forward(layers: Layers, X: Any, Y: Any, place: int) -> float:
 
 
 def interleaved(*calls: Callable[[], object]) -> list[float]:
-    """Return the median time of each call, all of them measured in turn."""
+    """Return the median processor's time of each call, measured in turn."""
     seconds: list[list[float]] = [[] for _ in calls]
     with threadpool_limits(1):
         for _ in range(ROUNDS + 1):  # the first is a warm-up
             for call, took in zip(calls, seconds, strict=True):
-                start = perf_counter()
+                start = process_time()
                 call()
-                took.append(perf_counter() - start)
+                took.append(process_time() - start)
     return [median(took[1:]) for took in seconds]
 
 
