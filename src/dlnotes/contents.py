@@ -7,6 +7,8 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "rectifiers",
         "smooth_rectifiers",
         "losses",
+        "mlp",
+        "backpropagation",
         "depth_and_width",
     ),
     "optimization": ("gradient_descent", "momentum", "adam"),
