@@ -44,8 +44,9 @@ from jaxtyping import Bool, Float
 
 from dlnotes.arrays import Array, array_namespace, checked
 from dlnotes.checks import at_least, integer, positive
+from dlnotes.networks.mlp import forward_pass
 from dlnotes.networks.rectifiers import relu
-from dlnotes.neurons.perceptron import Perceptron, net_input
+from dlnotes.neurons.perceptron import Perceptron
 
 
 @checked
@@ -383,9 +384,5 @@ def activation_pattern(
     """
     if len(layers) < 2:
         raise ValueError(f"layers must be two or more, got {len(layers)}")
-    A, active = X, []
-    for layer in layers[:-1]:
-        Z = net_input(layer, A)
-        A = relu(Z)
-        active.append(Z > 0)
-    return array_namespace(X).concat(active, axis=1)
+    _, Z = forward_pass(layers, X)
+    return array_namespace(X).concat([z > 0 for z in Z[:-1]], axis=1)
