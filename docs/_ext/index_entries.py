@@ -33,12 +33,16 @@ class Entries(SphinxTransform):
 
 
 def remember(app: Sphinx) -> Iterator[tuple[str, dict[str, object], str]]:
-    """Give the search the entries of the pages that are not written again."""
+    """Give the search the entries of the pages that are not written again.
+
+    A draft writes some pages only: the search knows no others.
+    """
     if indexer := getattr(app.builder, "indexer", None):
-        for page, entries in app.env.domains.index_domain.entries.items():
+        entries_of = app.env.domains.index_domain.entries
+        for page in sorted(indexer._titles.keys() & entries_of):
             found = {
                 (name, target or "", main)
-                for kind, value, target, main, _ in entries
+                for kind, value, target, main, _ in entries_of[page]
                 for name in split_index_msg(kind, value)
             }
             indexer._index_entries.setdefault(page, sorted(found))

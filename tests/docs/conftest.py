@@ -1,7 +1,7 @@
 """Books of a few lines, built with one extension of the book or two."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +21,14 @@ Build = Callable[..., Built]
 
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
-    """Build pages in Markdown with some extensions."""
+    """Build pages in Markdown with some extensions, all or only some as a draft."""
 
-    def made(pages: dict[str, str], *extensions: str, **settings: object) -> Built:
+    def made(
+        pages: dict[str, str],
+        *extensions: str,
+        only: Sequence[str] = (),
+        **settings: object,
+    ) -> Built:
         (tmp_path / "conf.py").touch()
         for name, text in pages.items():
             path = tmp_path / f"{name}.md"
@@ -41,8 +46,8 @@ def build(tmp_path: Path) -> Build:
             "html", tmp_path, confoverrides=settings, warning=warnings, verbosity=0
         )
         try:
-            app.build()
-            html = {name: app.outdir / f"{name}.html" for name in pages}
+            app.build(filenames=[tmp_path / f"{name}.md" for name in only])
+            html = {name: app.outdir / f"{name}.html" for name in only or pages}
             found = {name: path.read_text("utf-8") for name, path in html.items()}
         finally:
             app.cleanup()

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from docutils.frontend import get_default_settings
@@ -10,6 +11,17 @@ from sphinx import addnodes
 from tests.docs.conftest import Build
 
 from index_entries import Entries
+
+CONTENTS = "# Book\n\n```{toctree}\nstride\npadding\n```\n"
+NAMED = "# {0}\n\n```{{index}} {0}\n```\n\nText.\n"
+
+
+def index_of(folder: Path) -> dict[str, Any]:
+    """Return the entries that the search of a built book knows."""
+    (written,) = folder.rglob("searchindex.js")
+    index = json.loads(written.read_text("utf-8")[len("Search.setIndex(") : -1])
+    entries: dict[str, Any] = index["indexentries"]
+    return entries
 
 
 def entries(*, inline: bool, value: str) -> list[tuple[str | None, ...]]:
@@ -45,13 +57,19 @@ def test_a_module_is_found_by_its_page_alone() -> None:
 def test_the_search_keeps_the_entries_of_pages_that_are_not_written_again(
     build: Build, tmp_path: Path
 ) -> None:
-    named = "# {0}\n\n```{{index}} {0}\n```\n\nText.\n"
-    pages = {name: named.format(name) for name in ("stride", "padding")}
-    contents = "# Book\n\n```{toctree}\nstride\npadding\n```\n"
-    build({"index": contents, **pages}, "index_entries")
+    pages = {name: NAMED.format(name) for name in ("stride", "padding")}
+    build({"index": CONTENTS, **pages}, "index_entries")
 
     build({"padding": pages["padding"] + "More.\n"}, "index_entries")
 
-    (written,) = tmp_path.rglob("searchindex.js")
-    index = json.loads(written.read_text("utf-8")[len("Search.setIndex(") : -1])
-    assert {"stride", "padding"} <= index["indexentries"].keys()
+    assert {"stride", "padding"} <= index_of(tmp_path).keys()
+
+
+def test_a_draft_of_one_page_has_the_entries_of_that_page(
+    build: Build, tmp_path: Path
+) -> None:
+    pages = {name: NAMED.format(name) for name in ("stride", "padding")}
+
+    build({"index": CONTENTS, **pages}, "index_entries", only=["padding"])
+
+    assert set(index_of(tmp_path)) == {"padding"}
