@@ -327,11 +327,7 @@ def matmul(x: Node[Array], y: Node[Array]) -> Node[Array]:
     array([[ 14.,  16.],
            [  0., -10.]])
     """
-    for name, each in (("x", x), ("y", y)):
-        if each.value.ndim < 2:
-            raise ValueError(
-                f"{name} must be a matrix, got the shape {tuple(each.value.shape)}"
-            )
+    _check_matrices(x=x, y=y)
     xp = array_namespace(x.value)
 
     def to_x(upstream: Array) -> Array:
@@ -575,6 +571,15 @@ def _node(operand: Node[Array] | Array | float, like: Node[Array]) -> Node[Array
         zero = xp.sum(xp.reshape(like.value, (-1,))[:0])  # of its kind and device
         return Node(zero + operand)
     return Node(operand)
+
+
+def _check_matrices(**nodes: Node[Array]) -> None:
+    """Refuse a node with fewer than two axes."""
+    for name, node in nodes.items():
+        if node.value.ndim < 2:
+            raise ValueError(
+                f"{name} must be a matrix, got the shape {tuple(node.value.shape)}"
+            )
 
 
 def _check_order(D: Array) -> None:

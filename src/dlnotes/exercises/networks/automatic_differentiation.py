@@ -76,8 +76,7 @@ REVERSE_MODE = Exercise(
             "You go on from a node each time it is reached, so what it has passed on "
             "already is passed on again. Wait until all of its uses are in: go through "
             "the nodes in the reverse of the order in which they were computed.",
-            "An issue of micrograd, "
-            "https://github.com/karpathy/micrograd/issues/2",
+            "An issue of micrograd, https://github.com/karpathy/micrograd/issues/2",
         ),
         Mistake(
             _first_to_last,
