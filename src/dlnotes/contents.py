@@ -9,6 +9,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "losses",
         "mlp",
         "backpropagation",
+        "automatic_differentiation",
         "depth_and_width",
     ),
     "optimization": ("gradient_descent", "momentum", "adam"),

@@ -5,9 +5,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 import dlnotes.nn
 import dlnotes.optim
+from dlnotes.networks.automatic_differentiation import (
+    Node,
+    elementwise,
+    gradients,
+    total,
+)
+from dlnotes.networks.losses import cross_entropy, cross_entropy_gradient
+from dlnotes.networks.rectifiers import relu, relu_derivative
 
 LIBRARIES = {"PyTorch": torch, "tensors": dlnotes}
 
@@ -46,6 +55,38 @@ def test_a_step_of_a_convolutional_network(benchmark: Any, engine: str) -> None:
     benchmark(step)
 
     assert step() < first
+
+
+@pytest.mark.parametrize("engine", ["PyTorch", "NumPy", "tensors"])
+def test_the_gradients_of_a_network(benchmark: Any, engine: str) -> None:
+    rng = np.random.default_rng(0)
+    convert: Any = np.asarray if engine == "NumPy" else torch.asarray
+    X, *theta = (
+        convert(rng.normal(scale=0.1, size=size).astype(np.float32))
+        for size in ((64, 784), (784, 100), (100,), (100, 10), (10,))
+    )
+    y = convert(rng.integers(10, size=64))
+    benchmark.group = "gradients of a network, 100 hidden units, 64 images"
+
+    def recorded() -> list[Any]:
+        W, b, V, c = nodes = [Node(each) for each in theta]
+        H = elementwise(X @ W + b, relu, relu_derivative)
+        logits = H @ V + c
+        losses = Node(
+            cross_entropy(logits.value, y),
+            (logits,),
+            (lambda G: G[:, None] * cross_entropy_gradient(logits.value, y),),
+        )
+        return gradients(total(losses) / 64, nodes)
+
+    def autograd() -> tuple[torch.Tensor, ...]:
+        W, b, V, c = leaves = [each.requires_grad_() for each in theta]
+        logits = torch.relu(X @ W + b) @ V + c
+        return torch.autograd.grad(functional.cross_entropy(logits, y), leaves)
+
+    found = benchmark(autograd if engine == "PyTorch" else recorded)
+
+    assert [tuple(each.shape) for each in found] == [tuple(p.shape) for p in theta]
 
 
 OPTIMIZERS: dict[str, tuple[str, dict[str, float]]] = {

@@ -151,6 +151,15 @@ def test_a_graph_has_an_arrow_for_each_edge(ax: Axes) -> None:
     assert {text.get_text() for text in ax.texts} == {"x", "h", "y", "U", "V"}
 
 
+def test_a_node_of_a_graph_shows_its_text_instead_of_its_name(ax: Axes) -> None:
+    places = {"x": (0.0, 0.0), "y": (2.0, 0.0)}
+
+    nodes = diagrams.graph(ax, places, [("x", "y")], texts={"x": "3"})
+
+    assert list(nodes) == ["x", "y"]
+    assert {text.get_text() for text in ax.texts} == {"3", "y"}
+
+
 def test_a_volume_has_a_front_of_its_size_and_room_for_its_depth(ax: Axes) -> None:
     flat = diagrams.volume(ax, (0.0, 0.0), (2.0, 3.0, 0.0), "2 x 3")
     deep = diagrams.volume(ax, (9.0, 0.0), (2.0, 3.0, 5.0))
