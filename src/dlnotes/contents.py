@@ -2,7 +2,13 @@
 
 CONTENTS: dict[str, tuple[str, ...]] = {
     "neurons": ("mcculloch_pitts", "perceptron", "perceptron_rule"),
-    "networks": ("activations", "rectifiers", "smooth_rectifiers", "losses"),
+    "networks": (
+        "activations",
+        "rectifiers",
+        "smooth_rectifiers",
+        "losses",
+        "tsne",
+    ),
     "optimization": ("gradient_descent", "momentum", "adam"),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
