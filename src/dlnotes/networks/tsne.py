@@ -177,7 +177,7 @@ def bandwidths(
     farthest = xp.sqrt(xp.max(D, axis=1))
     farthest = xp.where(farthest > 0, farthest, 1.0)
     low, high = 1e-12 * farthest, 1e4 * farthest
-    for _ in range(60):
+    for _ in range(50):
         middle = xp.sqrt(low) * xp.sqrt(high)
         reached = xp.exp(_entropy(_softmax_over_others(D, middle)))
         wide = reached > perplexity
@@ -514,7 +514,8 @@ def descend(
     """Move a map against the gradient of its divergence, and yield it after each step.
 
     In the first quarter of the steps the probabilities of the data are multiplied by
-    the exaggeration and the momentum is 0.5; then they are themselves and it is 0.8.
+    the exaggeration and the momentum is 0.5.  Then velocity and gains begin anew, with
+    the probabilities as they are and the momentum 0.8.
 
     Parameters
     ----------
@@ -552,20 +553,20 @@ def descend(
     >>> start = np.array([[0.0, 0.1], [1.0, 0.0], [0.2, 1.0], [1.0, 1.1]])
     >>> maps = list(descend(P, start, steps=80, exaggeration=1.0, learning_rate=1.0))
     >>> [round(float(kl_divergence(P, Y)), 2) for Y in (start, maps[9], maps[-1])]
-    [0.65, 0.09, 0.01]
+    [0.94, 0.08, 0.01]
     """
     integer(1, steps=steps)
     at_least(1, exaggeration=exaggeration)
     if learning_rate is None:
         learning_rate = max(Y.shape[0] / exaggeration / 4, 50.0)
     xp = array_namespace(Y)
-    v, gains = xp.zeros_like(Y), xp.ones_like(Y)
-    for step in range(steps):
-        early = 4 * step < steps
-        gradient = kl_gradient(exaggeration * P if early else P, Y)
-        mu = 0.5 if early else 0.8
-        Y, v, gains = update(Y, v, gains, gradient, learning_rate=learning_rate, mu=mu)
-        yield Y
+    early = steps // 4
+    for factor, mu, count in (exaggeration, 0.5, early), (1.0, 0.8, steps - early):
+        v, gains, rate = xp.zeros_like(Y), xp.ones_like(Y), learning_rate
+        for _ in range(count):
+            gradient = kl_gradient(factor * P, Y)
+            Y, v, gains = update(Y, v, gains, gradient, learning_rate=rate, mu=mu)
+            yield Y
 
 
 @checked
