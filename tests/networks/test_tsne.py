@@ -300,7 +300,8 @@ def test_maps_of_digits_diverge_no_more_than_scikit_learns_from_the_same_start()
 ):
     X = load_digits().data[:80] / 16
     P, start = joint_probabilities(X, bandwidths(X, perplexity=10.0)), initial_map(X)
-    model = TSNE(init=start, perplexity=10.0, learning_rate=10.0, method="exact")
+    settings = {"perplexity": 10.0, "learning_rate": 10.0, "early_exaggeration": 4.0}
+    model = TSNE(init=start, method="exact", **settings)
 
     Y = tsne(X, perplexity=10.0, learning_rate=10.0)
 

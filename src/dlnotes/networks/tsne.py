@@ -1,4 +1,4 @@
-r"""t-SNE.
+r"""Visualization with t-SNE.
 
 What has a hidden layer learned?  Its outputs have hundreds of features, and a page has
 two.  t-SNE (van der Maaten and Hinton, 2008) draws a map in which near points of the
@@ -508,7 +508,7 @@ def descend(
     Y: Float[Array, "points dimensions"],
     *,
     steps: int = 1000,
-    exaggeration: float = 12.0,
+    exaggeration: float = 4.0,
     learning_rate: float | None = None,
 ) -> Iterator[Any]:
     """Move a map against the gradient of its divergence, and yield it after each step.
@@ -576,7 +576,7 @@ def tsne(
     *,
     perplexity: float = 30.0,
     steps: int = 1000,
-    exaggeration: float = 12.0,
+    exaggeration: float = 4.0,
     learning_rate: float | None = None,
 ) -> Float[Array, "points dimensions"]:
     """Draw a map of points in which neighbors stay neighbors.

@@ -1,4 +1,4 @@
-"""t-SNE: what to write, and the mistakes made there."""
+"""Visualization with t-SNE: what to write, and the mistakes made there."""
 
 from collections.abc import Callable
 from typing import Any
