@@ -416,6 +416,16 @@ def test_a_single_point_and_points_without_features_are_refused(
             call()
 
 
+@pytest.mark.parametrize("width", [0.0, -1.0, np.nan])
+def test_a_bandwidth_that_is_not_positive_is_refused(
+    rng: np.random.Generator, array: Callable[[Any], Any], width: float
+) -> None:
+    X, sigma = array(rng.normal(size=(3, 2))), array(np.array([1.0, width, 1.0]))
+
+    with pytest.raises(ValueError, match="sigma must be positive"):
+        joint_probabilities(X, sigma)
+
+
 def test_settings_out_of_range_are_refused_by_name(rng: np.random.Generator) -> None:
     P, Y = draw_pairs(rng, 6), rng.normal(size=(6, 2))
     rest = (Y, np.zeros_like(Y), np.ones_like(Y), Y)

@@ -33,6 +33,8 @@ References
 
 from collections import deque
 from collections.abc import Iterator
+from functools import reduce
+from operator import add
 from typing import Any
 
 from jaxtyping import Float
@@ -74,7 +76,7 @@ def conditional_probabilities(
     Raises
     ------
     ValueError
-        If there is only one point.
+        If there is only one point, or a bandwidth is not positive.
 
     Examples
     --------
@@ -90,6 +92,8 @@ def conditional_probabilities(
     [0.0, 0.982, 0.018]
     [0.0, 0.5, 0.5]
     """
+    if _seen(~(sigma > 0)):
+        raise ValueError("sigma must be positive, but is not everywhere")
     return _softmax_over_others(_squared_distances(X), sigma)
 
 
@@ -217,7 +221,7 @@ def joint_probabilities(
     Raises
     ------
     ValueError
-        If there is only one point.
+        If there is only one point, or a bandwidth is not positive.
 
     Examples
     --------
@@ -696,7 +700,7 @@ def _squared_distances(X: Array) -> Array:
         raise ValueError(
             f"wants 2 points or more, and a feature, got shape {tuple(X.shape)}"
         )
-    return sum((x[:, None] - x) ** 2 for x in X.T)
+    return reduce(add, ((x[:, None] - x) ** 2 for x in X.T))
 
 
 def _softmax_over_others(D: Array, sigma: Array) -> Array:
@@ -760,5 +764,5 @@ def _seen(condition: Array) -> bool:
         return False
     try:
         return bool(array_namespace(condition).any(condition))
-    except TypeError:  # a tracer of JAX stands for numbers and has none
+    except (RuntimeError, TypeError):  # a tracer stands for numbers and has none
         return False
