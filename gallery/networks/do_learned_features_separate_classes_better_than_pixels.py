@@ -72,8 +72,8 @@ def hidden(model, images):
 # %%
 # The measure
 # -----------
-# The share of images of which most of the five nearest others have the same label.  It
-# is taken in the full space, where it counts, and in the map.
+# The share of images whose label is the most frequent one among their five nearest
+# others.  It is taken in the full space, where it counts, and in the map.
 
 
 def knn_accuracy(Z, labels):
