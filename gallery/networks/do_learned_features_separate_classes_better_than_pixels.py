@@ -37,8 +37,7 @@ from dlnotes.networks.tsne import (
 where = device(command_line(__doc__, device=True).device)
 train, test = (load("fashion-mnist", split=split) for split in ("train", "test"))
 X, X_test = (
-    torch.tensor(each.X.reshape(len(each.X), -1) / 255).float()
-    for each in (train, test)
+    torch.tensor(each.X, dtype=torch.float32).flatten(1) / 255 for each in (train, test)
 )
 y, y_test = torch.tensor(train.y), torch.tensor(test.y)
 count = min(300 if where.type == "cpu" else 2000, len(X_test))
@@ -97,7 +96,7 @@ def features(seed):
     untrained, learn = hidden(model, images)[1], rng.permutation(len(X))[:5000]
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
     data, loss = (X[learn].to(where), y[learn].to(where)), torch.nn.CrossEntropyLoss()
-    fit(model, *data, loss=loss, optimizer=optimizer, epochs=6, rng=rng)
+    fit(model, *data, loss=loss, optimizer=optimizer, epochs=6, batch_size=64, rng=rng)
     sets = (images, untrained, *hidden(model, images))
     return dict(zip(NAMES, sets, strict=True)), labels
 
