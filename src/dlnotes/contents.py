@@ -11,6 +11,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "backpropagation",
         "automatic_differentiation",
         "depth_and_width",
+        "tsne",
     ),
     "optimization": ("gradient_descent", "momentum", "adam"),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
