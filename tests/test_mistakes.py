@@ -6,8 +6,8 @@ stay green.
 The tests of a section are collected once, in a forked process, which forks another for
 each mutant.
 
-The test that caught a mistake the last time is tried first.  That is only a hint: if it
-passes, the others follow.
+The test that caught a mistake the last time is tried first, and what was slow in the
+control last.  That is only a hint: if the first passes, the others follow.
 """
 
 import json
@@ -40,6 +40,7 @@ pytestmark = [
 ]
 
 SECONDS = 600  # after which a process that hangs is ended
+SLOW = 0.1  # seconds, from which on a test waits for the others
 OPTIONS = [
     *("-xq", "--tb=native", "--assert=plain", "-pno:randomly", "-pno:cacheprovider"),
     "--hypothesis-profile=notice",
@@ -93,12 +94,15 @@ def test_the_tests_of_a_section_notice_each_mistake_and_accept_each_solution(
             )
 
 
-def test_a_stale_hint_hides_nothing(tmp_path: Path) -> None:
+def test_a_stale_hint_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     section = SECTIONS[0]
-    names = [each.name for each in mutants(section)]
+    some = mutants(section)[:3]
+    monkeypatch.setattr(sys.modules[__name__], "mutants", lambda _: some)
     wrong = section_tests(section).name + "::test_that_is_not_there"
 
-    found = run_mutants(section, dict.fromkeys(names, wrong), tmp_path)
+    found = run_mutants(section, dict.fromkeys([a.name for a in some], wrong), tmp_path)
 
     assert [each.code for each in found] == [each.expected for each in found]
 
@@ -168,7 +172,9 @@ class MutantRunner:
         self, mutants: list[Mutant], hints: dict[str, str], folder: Path
     ) -> None:
         self.mutants, self.hints = mutants, hints
-        self.log, self.caught = folder / "log", folder / "caught"
+        self.log, self.caught, self.slow = (
+            folder / name for name in ("log", "caught", "slow")
+        )
         self.outcomes = folder / "outcomes.json"
         self.done: list[dict[str, Any]] | None = []  # None in the process of a mutant
         self.expected = pytest.ExitCode.OK
@@ -211,7 +217,11 @@ class MutantRunner:
         return True
 
     def order(self, items: list[pytest.Item], mutant: Mutant) -> None:
-        """Put first the tests that caught this mistake, or others of this function."""
+        """Put first the tests that caught this mistake, or others of this function.
+
+        Those that were slow in the control come last.
+        """
+        slow = self.slow.read_text("utf-8").splitlines() if self.slow.exists() else []
         before = [
             done["caught_by"]
             for done, each in zip(self.done or [], self.mutants, strict=False)
@@ -220,7 +230,8 @@ class MutantRunner:
         likely = [self.hints.get(mutant.name, ""), *reversed(before)]
         items.sort(
             key=lambda item: (
-                likely.index(item.nodeid) if item.nodeid in likely else len(likely)
+                likely.index(item.nodeid) if item.nodeid in likely else len(likely),
+                item.nodeid in slow,
             )
         )
 
@@ -238,9 +249,12 @@ class MutantRunner:
             os._exit(exitstatus)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Say which test noticed."""
+        """Say which test noticed, and in the control, which were slow."""
         if report.failed:
             self.caught.write_text(report.nodeid, encoding="utf-8")
+        if self.expected == pytest.ExitCode.OK and report.duration > SLOW:
+            with self.slow.open("a", encoding="utf-8") as stream:
+                stream.write(f"{report.nodeid}\n")
 
 
 def section_tests(section: str) -> Path:
