@@ -1,5 +1,6 @@
 """Fixtures that every chapter's tests use."""
 
+import gc
 import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("sections")
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector all of PyTorch, through which it would look often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Random numbers that are the same in every run."""
@@ -44,8 +52,10 @@ def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Call a pure function on NumPy arrays as each engine would; NumPy comes back.
 
     The engines are NumPy, torch, torch compiled whole, torch on another device than the
-    CPU, and JAX where it is installed.
+    CPU, and JAX where it is installed.  What a test compiles is kept to its end.
     """
+    if request.param == "compiled":
+        torch.compiler.reset()
     calls = {
         "numpy": _numpy,
         "torch": _torch,
@@ -72,7 +82,6 @@ def _torch(function: Callable[..., Any], *arrays: Any) -> Any:
 
 
 def _compiled(function: Callable[..., Any], *arrays: Any) -> Any:
-    torch.compiler.reset()
     compiled = torch.compile(function, fullgraph=True, backend="eager")
     return _as_numpy(compiled(*map(torch.asarray, arrays)))
 

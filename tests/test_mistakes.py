@@ -1,20 +1,20 @@
 """Every mistake that an exercise knows, put in its section, breaks the tests.
 
 ``pytest -m mistakes`` does so.  A mutant is a section with something else in the place
-of a solution; with the solution itself it is a control, and the tests must stay green.
+of a solution; with each solution in its own place it is the control, and the tests must
+stay green.
 The tests of a section are collected once, in a forked process, which forks another for
 each mutant.
 
-The test that caught a mistake the last time is tried first.  That is only a hint: if it
-passes, the others follow.
+The test that caught a mistake the last time is tried first, and what was slow in the
+control last.  That is only a hint: if the first passes, the others follow.
 """
 
-import gc
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -40,8 +40,9 @@ pytestmark = [
 ]
 
 SECONDS = 600  # after which a process that hangs is ended
+SLOW = 0.1  # seconds, from which on a test waits for the others
 OPTIONS = [
-    *("-xq", "--assert=plain", "-pno:randomly", "-pno:cacheprovider"),
+    *("-xq", "--tb=native", "--assert=plain", "-pno:randomly", "-pno:cacheprovider"),
     "--hypothesis-profile=notice",
     *("-k", "not compiled and not other_device and not jax"),  # a mistake is NumPy code
 ]
@@ -53,11 +54,10 @@ REPLACED: dict[Callable[..., Any], Callable[..., Any]] = {}  # by solution
 
 @dataclass(frozen=True)
 class Mutant:
-    """What is to stand in place of a solution, and what the tests say of it."""
+    """What is to stand in place of solutions, and what the tests say of it."""
 
     name: str
-    solution: Callable[..., Any]
-    answer: Callable[..., Any]
+    answers: dict[Callable[..., Any], Callable[..., Any]]
     expected: pytest.ExitCode
     code: int = int(pytest.ExitCode.INTERNAL_ERROR)
     caught_by: str = ""
@@ -94,12 +94,15 @@ def test_the_tests_of_a_section_notice_each_mistake_and_accept_each_solution(
             )
 
 
-def test_a_stale_hint_hides_nothing(tmp_path: Path) -> None:
+def test_a_stale_hint_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     section = SECTIONS[0]
-    names = [each.name for each in mutants(section)]
+    some = mutants(section)[:3]
+    monkeypatch.setattr(sys.modules[__name__], "mutants", lambda _: some)
     wrong = section_tests(section).name + "::test_that_is_not_there"
 
-    found = run_mutants(section, dict.fromkeys(names, wrong), tmp_path)
+    found = run_mutants(section, dict.fromkeys([a.name for a in some], wrong), tmp_path)
 
     assert [each.code for each in found] == [each.expected for each in found]
 
@@ -108,8 +111,8 @@ def test_what_no_test_can_notice_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     section = SECTIONS[0]
-    solution = mutants(section)[0].solution
-    unnoticed = Mutant("the same", solution, solution, pytest.ExitCode.TESTS_FAILED)
+    (control, *_) = mutants(section)
+    unnoticed = replace(control, expected=pytest.ExitCode.TESTS_FAILED)
     monkeypatch.setattr(sys.modules[__name__], "mutants", lambda _: [unnoticed])
 
     (found,) = run_mutants(section, {}, tmp_path)
@@ -132,27 +135,19 @@ def test_a_result_of_any_length_stands_in(length: int) -> None:
 
 
 def mutants(section: str) -> list[Mutant]:
-    """List the mistakes and the solutions of a section's exercises."""
-    found = []
-    for exercise in every():
-        if exercise.section == section:
-            control = Mutant(
-                f"{exercise.name}: its solution",
-                exercise.solution,
-                exercise.solution,
-                pytest.ExitCode.OK,
-            )
-            found.append(control)
-            found += [
-                replace(
-                    control,
-                    name=f"{exercise.name}: {mistake.message.partition('.')[0]}",
-                    answer=mistake.wrong,
-                    expected=pytest.ExitCode.TESTS_FAILED,
-                )
-                for mistake in exercise.mistakes
-            ]
-    return found
+    """List the control and the mistakes of a section's exercises."""
+    exercises = [each for each in every() if each.section == section]
+    solutions = {each.solution: each.solution for each in exercises}
+    mistakes = [
+        Mutant(
+            f"{exercise.name}: {mistake.message.partition('.')[0]}",
+            {exercise.solution: mistake.wrong},
+            pytest.ExitCode.TESTS_FAILED,
+        )
+        for exercise in exercises
+        for mistake in exercise.mistakes
+    ]
+    return [Mutant("each solution", solutions, pytest.ExitCode.OK), *mistakes]
 
 
 def run_mutants(section: str, hints: dict[str, str], folder: Path) -> list[Mutant]:
@@ -177,9 +172,12 @@ class MutantRunner:
         self, mutants: list[Mutant], hints: dict[str, str], folder: Path
     ) -> None:
         self.mutants, self.hints = mutants, hints
-        self.log, self.caught = folder / "log", folder / "caught"
+        self.log, self.caught, self.slow = (
+            folder / name for name in ("log", "caught", "slow")
+        )
         self.outcomes = folder / "outcomes.json"
         self.done: list[dict[str, Any]] | None = []  # None in the process of a mutant
+        self.expected = pytest.ExitCode.OK
 
     def run(self, section: str) -> NoReturn:
         """Collect a section's tests, and end the process with pytest's exit code."""
@@ -188,7 +186,7 @@ class MutantRunner:
             torch.set_num_threads(1)  # a forked process has none of the others
             for module in [each for each in sys.modules if each.startswith("tests.")]:
                 del sys.modules[module]
-            open_to_mutants(section, [each.solution for each in self.mutants])
+            open_to_mutants(section, self.mutants[0].answers)
             with self.log.open("w", encoding="utf-8") as stream:
                 os.dup2(stream.fileno(), 1)
                 os.dup2(stream.fileno(), 2)
@@ -203,8 +201,6 @@ class MutantRunner:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Fork for each mutant; there pytest goes on to run the tests."""
-        gc.collect()
-        gc.freeze()  # or each process would look through all of PyTorch, twice
         for each in self.mutants:
             self.caught.unlink(missing_ok=True)
             sys.stdout.flush()
@@ -212,24 +208,30 @@ class MutantRunner:
             if (child := os.fork()) == 0:
                 signal.alarm(SECONDS)
                 self.order(session.items, each)
-                REPLACED[each.solution] = stand_in(each.solution, each.answer)
-                self.done = None
+                for solution, answer in each.answers.items():
+                    REPLACED[solution] = stand_in(solution, answer)
+                self.done, self.expected = None, each.expected
                 return None
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             self.note(each, code, start)
         return True
 
     def order(self, items: list[pytest.Item], mutant: Mutant) -> None:
-        """Put first the tests that caught this mistake, or others of this function."""
+        """Put first the tests that caught this mistake, or others of this function.
+
+        Those that were slow in the control come last.
+        """
+        slow = self.slow.read_text("utf-8").splitlines() if self.slow.exists() else []
         before = [
             done["caught_by"]
             for done, each in zip(self.done or [], self.mutants, strict=False)
-            if each.solution is mutant.solution
+            if each.answers.keys() == mutant.answers.keys()
         ]
         likely = [self.hints.get(mutant.name, ""), *reversed(before)]
         items.sort(
             key=lambda item: (
-                likely.index(item.nodeid) if item.nodeid in likely else len(likely)
+                likely.index(item.nodeid) if item.nodeid in likely else len(likely),
+                item.nodeid in slow,
             )
         )
 
@@ -240,10 +242,19 @@ class MutantRunner:
         assert self.done is not None, mutant.name
         self.done.append({"code": code, "caught_by": caught, "log": log})
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """End the process of a mutant at once where there is nothing to report."""
+        if self.done is None and exitstatus == self.expected:
+            os._exit(exitstatus)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Say which test noticed."""
+        """Say which test noticed, and in the control, which were slow."""
         if report.failed:
             self.caught.write_text(report.nodeid, encoding="utf-8")
+        if self.expected == pytest.ExitCode.OK and report.duration > SLOW:
+            with self.slow.open("a", encoding="utf-8") as stream:
+                stream.write(f"{report.nodeid}\n")
 
 
 def section_tests(section: str) -> Path:
@@ -252,10 +263,10 @@ def section_tests(section: str) -> Path:
     return Path(__file__).parent / chapter / f"test_{module}.py"
 
 
-def open_to_mutants(section: str, solutions: list[Callable[..., Any]]) -> None:
+def open_to_mutants(section: str, solutions: Iterable[Callable[..., Any]]) -> None:
     """Let each solution in its module be what :data:`REPLACED` has in its place."""
     module = import_module(f"dlnotes.{section}")
-    for solution in dict.fromkeys(solutions):
+    for solution in solutions:
         assert getattr(module, solution.__name__) is solution
         setattr(module, solution.__name__, replaceable(solution))
 

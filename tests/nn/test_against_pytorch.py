@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.nn.side_by_side import SideBySide
 from torch import Tensor
 
 from dlnotes import nn
@@ -220,16 +221,18 @@ def test_state_repr_and_copies_are_pytorch_s(
     torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
 
 
-@every_case
-def test_a_module_can_be_compiled_whole(
-    name: str, settings: dict[str, Any], shape: tuple[int, ...]
-) -> None:
-    ours, _ = both(name, settings)
-    X = numbers(*shape)
+@pytest.mark.parametrize("name", sorted({name for name, _, _ in CASES.values()}))
+def test_modules_of_a_class_can_be_compiled_whole(name: str) -> None:
+    cases = [case for case in CASES.values() if case[0] == name]
+    ours = SideBySide([both(name, settings)[0] for _, settings, _ in cases])
+    samples = [(numbers(*shape),) for _, _, shape in cases]
     torch.compiler.reset()
     compiled: Any = torch.compile(ours, backend="eager", fullgraph=True)
 
-    torch.testing.assert_close(compiled(X.clone()), ours(X.clone()))
+    found = compiled(written := deepcopy(samples))
+
+    torch.testing.assert_close(found, ours(samples))
+    torch.testing.assert_close(written, samples)  # where it is in place, both are
 
 
 @every_case

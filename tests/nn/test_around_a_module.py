@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.nn.side_by_side import SideBySide
 from torch import Tensor
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
@@ -72,6 +73,11 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "loss of pictures": ("CrossEntropyLoss", {"reduction": "sum"}, (4, 2, 3)),
 }
 every_case = pytest.mark.parametrize("case", CASES)
+every_class = pytest.mark.parametrize(
+    "cases",
+    [[case for case in CASES if CASES[case][0] == name] for name in nn.__all__],
+    ids=nn.__all__,
+)
 
 
 def test_every_class_has_cases() -> None:
@@ -85,6 +91,12 @@ def both(case: str) -> tuple[Any, Any]:
     ours, theirs = getattr(nn, name)(**settings), getattr(torch.nn, name)(**settings)
     ours.load_state_dict(theirs.state_dict())
     return ours, theirs
+
+
+def side_by_side(cases: list[str]) -> tuple[SideBySide, SideBySide]:
+    """Return our modules and PyTorch's of several cases."""
+    ours, theirs = zip(*map(both, cases), strict=True)
+    return SideBySide([*ours]), SideBySide([*theirs])
 
 
 def given(case: str, batch: int = 3) -> tuple[Tensor, ...]:
@@ -127,13 +139,13 @@ def test_a_region_of_it_can_be_computed_twice_to_save_memory(
     torch.testing.assert_close(*results)
 
 
-@every_case
+@every_class
 @pytest.mark.parametrize("dynamic", [None, True])
-def test_a_compiled_module_has_one_graph_for_all_batch_sizes(
-    case: str,
+def test_compiled_modules_have_one_graph_for_all_batch_sizes_and_nothing_is_said(
+    cases: list[str],
     dynamic: bool | None,  # noqa: FBT001
 ) -> None:
-    ours, theirs = both(case)
+    ours, theirs = side_by_side(cases)
     graphs = []
 
     def backend(graph: Any, _: Any) -> Any:
@@ -146,44 +158,35 @@ def test_a_compiled_module_has_one_graph_for_all_batch_sizes(
     )
 
     for batch in (13, 7, 17, 8, 9, 19, 18, 11, 16, 10):
-        sample = given(case, batch)
-        torch.testing.assert_close(compiled(*sample), theirs(*sample))
-    assert len(graphs) <= (1 if dynamic else 2)
+        samples = [given(case, batch) for case in cases]
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            results = compiled(samples)
+        torch.testing.assert_close(results, theirs(samples))
+        assert [str(each.message) for each in said] == []
+    assert len(graphs) == (1 if dynamic else 2)
 
 
-@every_case
-def test_nothing_is_said_while_it_is_compiled(case: str) -> None:
-    ours, _ = both(case)
-    torch.compiler.reset()
-    compiled: Any = torch.compile(ours, backend="eager", fullgraph=True)
-
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        compiled(*given(case))
-
-    assert [str(each.message) for each in said] == []
-
-
-@every_case
+@every_class
 @pytest.mark.parametrize("strict", [False, True])
-def test_an_exported_module_takes_batches_of_any_size(
-    case: str,
+def test_exported_modules_take_batches_of_any_size(
+    cases: list[str],
     strict: bool,  # noqa: FBT001
 ) -> None:
-    ours, theirs = both(case)
+    ours, theirs = side_by_side(cases)
     batch = torch.export.Dim("batch", min=2, max=64)
-    sample = given(case, 5)
+    samples = [given(case, 5) for case in cases]
 
     exported = torch.export.export(
         ours,
-        sample,
-        dynamic_shapes=tuple({0: batch} for _ in sample),
+        (samples,),
+        dynamic_shapes=([tuple({0: batch} for _ in sample) for sample in samples],),
         strict=strict,
     ).module()
 
     for size in (2, 9, 64):
-        other = given(case, size)
-        torch.testing.assert_close(exported(*other), theirs(*other))
+        others = [given(case, size) for case in cases]
+        torch.testing.assert_close(exported(others), theirs(others))
 
 
 @every_case
@@ -240,33 +243,35 @@ def test_it_is_differentiated_forward_and_in_every_direction_at_once(case: str) 
     torch.testing.assert_close(*results)
 
 
-@every_case
-@pytest.mark.parametrize("compiled", [False, True])
-def test_the_gradient_of_each_instance_is_found_by_itself(
-    case: str,
-    compiled: bool,  # noqa: FBT001
+@every_class
+def test_the_gradient_of_each_instance_is_found_by_itself_and_compiled(
+    cases: list[str],
 ) -> None:
-    sample = given(case)
+    samples = [given(case) for case in cases]
+    inputs, others = [each[0] for each in samples], [each[1:] for each in samples]
     results = []
 
-    for module in both(case):
-        state = dict(module.named_parameters()) | dict(module.named_buffers())
+    for modules in side_by_side(cases):
+        state = dict(modules.named_parameters()) | dict(modules.named_buffers())
 
         def loss(
-            state: Any, X: Tensor, *others: Tensor, module: Any = module
-        ) -> Tensor:
-            batch = tuple(each[None] for each in (X, *others))
-            return functional_call(module, state, batch).pow(2).sum()
+            inputs: Any, others: Any, modules: Any = modules, at: Any = state
+        ) -> Any:
+            batches = [
+                tuple(each[None] for each in (X, *rest))
+                for X, rest in zip(inputs, others, strict=True)
+            ]
+            outputs = functional_call(modules, at, (batches,))
+            return sum(each.pow(2).sum() for each in outputs)
 
-        each = torch.func.vmap(
-            torch.func.grad(loss, argnums=1), in_dims=(None, *[0] * len(sample))
-        )
-        if compiled:
-            torch.compiler.reset()
-            each = torch.compile(each, backend="eager", fullgraph=True)
-        results.append(each(state, *sample))
+        results.append(torch.func.vmap(torch.func.grad(loss)))
 
-    torch.testing.assert_close(*results)
+    mine, yours = (each(inputs, others) for each in results)
+    torch.compiler.reset()
+    compiled: Any = torch.compile(results[0], backend="eager", fullgraph=True)
+
+    torch.testing.assert_close(mine, yours)
+    torch.testing.assert_close(compiled(inputs, others), yours)
 
 
 @pytest.mark.parametrize("case", [each for each in CASES if each != "loss, smooth"])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
-from inspect import Parameter, signature
+from inspect import Parameter, Signature, signature
 from typing import Any
 
 import numpy as np
@@ -109,39 +109,40 @@ def call(function: Answer, given: Mapping[str, Any]) -> Any:
     given
         The inputs by name, in the solution's order.
     """
-    for args, kwargs in _ways(function, given):
+    try:
+        known = signature(function)
+    except (TypeError, ValueError):  # a function written in C
+        return function(*given.values())
+    for args, kwargs in _ways(known, given):
         try:
-            signature(function).bind(*args, **kwargs)
-        except (TypeError, ValueError):  # other names, or a function written in C
+            known.bind(*args, **kwargs)
+        except TypeError:  # other names
             continue
         try:
             return function(*args, **kwargs)
         except TypeError:
-            if not _open(function):
+            if not _open(known):
                 raise
     return function(*given.values())
 
 
-def _open(function: Answer) -> bool:
+def _open(known: Signature) -> bool:
     """Tell whether a function says that it takes anything, as a decorated one does."""
-    kinds = {each.kind for each in signature(function).parameters.values()}
+    kinds = {each.kind for each in known.parameters.values()}
     return kinds == {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}
 
 
 def _ways(
-    function: Answer, given: Mapping[str, Any]
+    known: Signature, given: Mapping[str, Any]
 ) -> list[tuple[list[Any], dict[str, Any]]]:
     """Return ways to hand on the inputs: by name, and by position but for some."""
-    try:
-        taken = signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return []
+    taken = known.parameters.values()
     named = {each.name for each in taken if each.kind is Parameter.KEYWORD_ONLY}
     rest = [name for name in given if name not in named]
     kinds = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
     places = rest[: sum(each.kind in kinds for each in taken)]
     order = [*places, *(name for name in given if name not in places)]
-    counts = list(range(len(given) + 1)) if _open(function) else [0, len(places)]
+    counts = list(range(len(given) + 1)) if _open(known) else [0, len(places)]
     return [
         (
             [given[name] for name in order[:count]],
