@@ -36,6 +36,8 @@ def remember(app: Sphinx) -> Iterator[tuple[str, dict[str, object], str]]:
     """Give the search the entries of the pages that are not written again."""
     if indexer := getattr(app.builder, "indexer", None):
         for page, entries in app.env.domains.index_domain.entries.items():
+            if page not in indexer._titles:
+                continue  # a draft writes only some pages
             found = {
                 (name, target or "", main)
                 for kind, value, target, main, _ in entries

@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from docutils import nodes
 from docutils.frontend import get_default_settings
@@ -9,6 +11,7 @@ from docutils.utils import new_document
 from sphinx import addnodes
 from tests.docs.conftest import Build
 
+import index_entries
 from index_entries import Entries
 
 
@@ -55,3 +58,15 @@ def test_the_search_keeps_the_entries_of_pages_that_are_not_written_again(
     (written,) = tmp_path.rglob("searchindex.js")
     index = json.loads(written.read_text("utf-8")[len("Search.setIndex(") : -1])
     assert {"stride", "padding"} <= index["indexentries"].keys()
+
+
+def test_a_draft_has_the_entries_of_the_pages_that_it_writes() -> None:
+    named = {page: [("single", page, "here", "main", None)] for page in ("a", "b")}
+    domains = SimpleNamespace(index_domain=SimpleNamespace(entries=named))
+    indexer = SimpleNamespace(_titles={"a": "A"}, _index_entries={})
+    app: Any = SimpleNamespace(
+        builder=SimpleNamespace(indexer=indexer), env=SimpleNamespace(domains=domains)
+    )
+
+    assert not [*index_entries.remember(app)]
+    assert indexer._index_entries == {"a": [("a", "here", "main")]}
