@@ -16,14 +16,14 @@ from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
-LOADED = ("ipykernel.kernelapp", "matplotlib.pyplot", "sklearn.datasets", "torch")
+KERNEL = "ipykernel.kernelapp"
+LOADED = ("matplotlib.pyplot", "sklearn.datasets", "torch")
 PATIENCE = 5.0  # seconds
 
 
 def serve(listener: socket.socket) -> None:
     """Fork a kernel for each that asks."""
     parent = os.getppid()
-    del sys.path[0]  # the folder of this file
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a kernel
     listener.settimeout(PATIENCE)
     while os.getppid() == parent:
@@ -33,7 +33,7 @@ def serve(listener: socket.socket) -> None:
             continue
         wanted = json.loads(connection.makefile().readline())
         os.environ.update(wanted["environ"], JPY_PARENT_PID=str(os.getpid()))
-        kernel, *_ = map(import_module, LOADED)
+        kernel, *_ = map(import_module, (KERNEL, *LOADED))
         if not os.fork():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             Thread(target=end_with, args=[connection], daemon=True).start()
@@ -60,10 +60,10 @@ def ask(address: str) -> None:
 
 
 if __name__ == "__main__":
+    del sys.path[0]  # the folder of this file
     if sys.argv[1] == "--serve":
         serve(socket.socket(fileno=int(sys.argv[2])))
     elif server := os.environ.get("DLNOTES_KERNELS"):
         ask(server)
     else:
-        launcher = [sys.executable, "-m", "ipykernel_launcher", *sys.argv[1:]]
-        os.execv(sys.executable, launcher)
+        import_module(KERNEL).launch_new_instance(sys.argv[1:])
