@@ -1,23 +1,28 @@
 """Run the notebook of every section from top to bottom, as a reader would.
 
 ``python tests/run_notebooks.py _build/html``, where ``dlnotes[lab]`` and IPython are
-installed and nothing of the book's tools.  One process runs all of them, so that what
-they import is loaded once; each has names, figures and random numbers of its own.
+installed and nothing of the book's tools.  A process on each core runs them; where it
+can be forked safely, what most of them import is loaded once.  Each has names, figures
+and random numbers of its own.
 """
 
 import io
 import json
+import multiprocessing
 import os
 import sys
 import time
 import traceback
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 INSTALL = "%pip install"
+LOADED = ("matplotlib.pyplot", "sklearn.datasets", "torch")
 
 
 def cells(path: Path) -> Iterator[str]:
@@ -45,9 +50,15 @@ def run(path: Path) -> str:
             for number, code in enumerate(cells(path), 1):
                 exec(compile(code, f"{path.name}, cell {number}", "exec"), names)
                 plt.close("all")  # as Jupyter does
-        except Exception:
+        except (Exception, SystemExit):
             return traceback.format_exc()
     return ""
+
+
+def timed(path: Path) -> tuple[str, float]:
+    """Return the error of a notebook, and how many seconds it took."""
+    start = time.perf_counter()
+    return run(path), time.perf_counter() - start
 
 
 def main(root: Path) -> int:
@@ -56,12 +67,14 @@ def main(root: Path) -> int:
     os.environ.setdefault("MPLBACKEND", "agg")
     found = sorted(Path(root, "_notebooks").rglob("*.ipynb"))
     errors, whole = 0, time.perf_counter()
-    for path in found:
-        start = time.perf_counter()
-        error = run(path)
-        took = time.perf_counter() - start
-        _say(f"{path.relative_to(root)}: {error or f'{took:.1f} s'}")
-        errors += bool(error)
+    forks = sys.platform == "linux"
+    if forks:
+        [*map(import_module, LOADED)]
+    context = multiprocessing.get_context("fork" if forks else "spawn")
+    with ProcessPoolExecutor(os.cpu_count(), context) as pool:
+        for path, (error, took) in zip(found, pool.map(timed, found), strict=True):
+            _say(f"{path.relative_to(root)}: {error or f'{took:.1f} s'}")
+            errors += bool(error)
     if not found:
         _say(f"{root} has no notebook: build the book first, nox -s docs")
     _say(f"{len(found)} notebooks, {time.perf_counter() - whole:.0f} s")

@@ -29,7 +29,7 @@ LOGGER = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 GALLERY, KEPT = ROOT / "gallery", ROOT / "_build" / "gallery"
 STYLE = [Path(__file__).parent / "matplotlibrc"]
-STYLE += sorted(Path(__file__).parent.glob("jupyter/kernels/*/kernel.json"))
+STYLE += sorted(Path(__file__).parent.glob("jupyter/kernels/*/*.*"))
 TOOLS = ("matplotlib", "numpy", "scikit-learn", "scipy", "torch")
 
 _KERNEL = re.compile(r"^kernelspec:\n  name: python3$", re.MULTILINE)

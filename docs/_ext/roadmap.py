@@ -104,6 +104,7 @@ def visit(writer: HTML5Translator, node: Any) -> None:
     """Write the map, and the same as a list."""
     places: dict[str, Place] = node["places"]
     writer.body.append(
+        '<div class="map" tabindex="0">'
         f'<svg class="ideas" viewBox="0 0 {WIDTH} {node["height"]}" role="group" '
         f'aria-label="Map of ideas. The list below it says the same.">'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
@@ -116,7 +117,8 @@ def visit(writer: HTML5Translator, node: Any) -> None:
     ]
     writer.body += [drawn(place, places) for place in places.values()]
     writer.body.append(
-        '</svg><details class="admonition details"><summary class="admonition-title">'
+        '</svg></div><details class="admonition details">'
+        '<summary class="admonition-title">'
         "The map as a list</summary><ul>"
     )
     writer.body += [f"<li>{said(place, places)}</li>" for place in places.values()]

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 PATIENCE = 120_000  # milliseconds, on a busy machine
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+# What finds what keeps people out, and what look.py asks: a browser compiles them once.
+AXE = Path(str(files("axe_playwright_python") / "axe.min.js"))
+TOOLS = {"/axe.js": AXE, "/look.js": Path(__file__).with_name("look.js")}
 # Nothing but this machine has an address.
 FLAGS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 # What a reader sets who lets no site keep anything: "block" is 2.
@@ -39,6 +42,10 @@ def served(root: Path) -> Iterator[str]:
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
+
+        def translate_path(self, path: str) -> str:
+            """Find what the pages are looked at with beside the book."""
+            return str(TOOLS.get(path) or super().translate_path(path))
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_: Any) -> None:
@@ -98,8 +105,3 @@ def watched(context: "BrowserContext", site: str, problems: list[str]) -> "Page"
     page.on("response", on_response)
     page.on("pageerror", lambda error: problems.append(f"script: {error}"))
     return page
-
-
-def axe() -> str:
-    """Return the source of axe, which finds what keeps people out."""
-    return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")

@@ -38,15 +38,18 @@ def main(root: Path, *chosen: str) -> str:
     parts: list[Part] = [(name, partial(Looker.problems, name=name)) for name in names]
     if not chosen:
         parts = [*behavior.parts(root), *parts]
+    opened = {root / name: documents[root / name] for name in names}
+    new = written.different(root, opened)
+    different = {str(path.relative_to(root)) for path in new}
     # Where it hangs, it ends with the lines at which it does.
     faulthandler.dump_traceback_later(START + EACH * len(names), exit=True)
     files = [*written.problems(documents), *written.notebooks(root)]
     with served(root) as site:
-        found = chain(files, tried(site, parts))
+        found = chain(files, tried(site, parts, different))
         return "\n".join(found)
 
 
-def tried(site: str, parts: list[Part]) -> Iterable[str]:
+def tried(site: str, parts: list[Part], different: set[str]) -> Iterable[str]:
     """Try each part in one of a few browsers."""
     waiting: SimpleQueue[Part] = SimpleQueue()
     for part in parts:
@@ -57,7 +60,7 @@ def tried(site: str, parts: list[Part]) -> Iterable[str]:
     def work(_: int) -> list[str]:
         found: list[str] = []
         with started() as browser:
-            looker = Looker(browser, site, judged)
+            looker = Looker(browser, site, different, judged)
             for name, problems in taken(waiting):
                 start = time.perf_counter()
                 mine = list(problems(looker))

@@ -13,16 +13,19 @@ const look = (() => {
   const ASIDES = `:is(${ASIDE}), :is(${ASIDE}) *, mjx-math *, script, style, svg *`;
 
   // The box whose edges an element must keep to: the nearest that cuts off or scrolls.
-  const around = (box) => {
-    let outer = box.parentElement;
-    while (outer.parentElement && !clips(outer)) outer = outer.parentElement;
-    return outer;
+  const around = (box, known) => {
+    const outer = box.parentElement;
+    if (!known.has(outer)) {
+      const keeps = !outer.parentElement || clips(outer);
+      known.set(outer, keeps ? outer : around(outer, known));
+    }
+    return known.get(outer);
   };
 
-  const isCut = (box) => {
+  const isCut = (box, known) => {
     const { left, right, width, height } = box.getBoundingClientRect();
     if (!width || !height) return false;
-    const outer = around(box);
+    const outer = around(box, known);
     const edges = outer.getBoundingClientRect();
     const starts = outer.parentElement ? edges.left : 0;
     if (left < starts - 1 && outer.scrollLeft === 0) return true;
@@ -102,7 +105,8 @@ const look = (() => {
     // What is cut off, or makes the page scroll sideways.
     cut() {
       const boxes = [...document.body.querySelectorAll(`:not(${ASIDES})`)];
-      const found = boxes.filter((box) => shown(box) && isCut(box));
+      const known = new Map();
+      const found = boxes.filter((box) => isCut(box, known) && shown(box));
       const outermost = found.filter((box) => !found.includes(box.parentElement));
       const told = outermost.map((box) => markup(box) + box.textContent.slice(0, 60));
       const page = document.scrollingElement;

@@ -1,18 +1,18 @@
 """What is wrong with how a page looks: light and dark, wide and narrow.
 
 A page is opened once.  What axe finds whatever the colors is asked at one width, and at
-the other of the pages that are made in different ways; of the rest only what scrolls.
-Contrast is asked for both choices of the reader: at one width on both systems, and at
-the other, if all colors have been seen to be the same on both, on one.  It follows from
-a text's color, size and weight and from what is behind it, so those texts are judged
-that look like none before, on this page or another.
+the other too of the pages that are made of something new (:func:`written.different`).
+These are also looked at in both choices of the reader on both systems: whether their
+colors follow the choice.  The others are looked at with each choice on the other
+system, so that a text whose color follows the system looks like none before.
+Contrast follows from a text's color, size and weight and from what is behind it, so
+those texts are judged that look like none before, on this page or another.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from browser import axe, watched
+from browser import TOOLS, watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -22,9 +22,6 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 OTHER: dict[str, Literal["light", "dark"]] = {"light": "dark", "dark": "light"}
 CONTRAST = ["color-contrast", "link-in-text-block"]
 BUT_CONTRAST = {"rules": {rule: {"enabled": False} for rule in CONTRAST}}
-SCROLLS = {"runOnly": ["scrollable-region-focusable"]}
-DIFFERENT = {"index.html", "search.html", "genindex.html", "gallery/index.html"}
-DIFFERENT |= {"glossary.html", "claims.html", "cnn/convolution.html"}
 # Not a pointer's click, before which Playwright waits until nothing moves.
 CLICK = """
 [...document.querySelectorAll(".theme-toggle")].find(
@@ -41,20 +38,23 @@ STILL = """
 class Looker:
     """A page of the browser that opens those of the book, one after the other."""
 
-    def __init__(self, browser: "Browser", site: str, judged: set[str]) -> None:
+    def __init__(
+        self, browser: "Browser", site: str, different: set[str], judged: set[str]
+    ) -> None:
         self.noted: list[str] = []
         self.browser = browser
         self.page = watched(browser.new_context(), site, self.noted)
         self.site = site
+        self.different = different  # pages that are made of something new
         self.judged = judged  # looks of texts, which all pages share
         self.new: set[str] = set()  # those of this page
-        self.tools = axe() + Path(__file__).with_suffix(".js").read_text("utf-8")
 
     def problems(self, name: str) -> Iterator[str]:
         """Say what is wrong with a page in each of the views."""
         self.page.emulate_media(color_scheme="light")
         self.page.goto(f"{self.site}/{name}")
-        self.page.add_script_tag(content=self.tools)
+        for tool in TOOLS:
+            self.page.add_script_tag(url=f"{self.site}{tool}")
         self.page.add_style_tag(content=STILL)
         self.page.evaluate("look.unfold()")
         for width in (WIDE, PHONE, NARROW):
@@ -73,18 +73,17 @@ class Looker:
 
     def _access(self, name: str) -> Iterator[str]:
         """Say what axe finds, whatever the colors."""
-        for width in (NARROW, WIDE):
+        for width in (NARROW, WIDE) if name in self.different else (NARROW,):
             self._resize(width)
-            everything = width == WIDE or name in DIFFERENT
-            options = BUT_CONTRAST if everything else SCROLLS
-            for finding in self.page.evaluate("how => look.access(how)", options):
+            for finding in self.page.evaluate("how => look.access(how)", BUT_CONTRAST):
                 yield f"{width} px: {_finding(finding)}"
 
     def _views(self, name: str) -> Iterator[str]:
         """Say which colors do not follow the reader's choice, or are hard to see."""
         self.new = set()
-        yield from self._follows()
-        for _ in self._views_of(NARROW, every=name in DIFFERENT):
+        if name in self.different:
+            yield from self._follows()
+        for _ in self._views_of(NARROW, every=name in self.different):
             self._keep()
         if self.new:
             self.judged |= self.new
@@ -124,11 +123,11 @@ class Looker:
         yield from (f"not judged: {look}" for look in self.new)
 
     def _views_of(self, width: int, *, every: bool) -> Iterator[str]:
-        """Go through the choices, and through both systems or that of the choice."""
+        """Go through the choices, and through both systems or the other than chosen."""
         self._resize(width)
         for choice in reversed(SCHEMES):
             choose(self.page, choice)
-            for system in (OTHER[choice], choice)[not every :]:
+            for system in (OTHER[choice], choice)[: 1 + every]:
                 self.page.emulate_media(color_scheme=system)
                 yield f"{width} px, {choice} chosen on a {system} system"
 

@@ -22,6 +22,10 @@ SOURCE = re.compile(r"^```python\n(?s:.*?)^```$", re.MULTILINE)
 # A heading, and then one that is no smaller; or nothing more but another cell's.
 EMPTY = re.compile(r"^(?:## .+(?=\n+##? )|### .+(?=\n+#{1,3} ))", re.MULTILINE)
 SOLVED = re.compile(r"<summary>Solution</summary>(?:(?!<details>)[\s\S])*</details>\Z")
+# Numbers that a style hands to a style sheet, such as how many columns there are.
+NUMBERS = re.compile(r"--[\w-]+: *\d+;?")
+# What a style sheet may give a look: a class or a name.
+STYLED = re.compile(r"[.#](-?[A-Za-z_][\w-]*)")
 BOILERPLATE = "Go to the end to download"
 FOOT = ("Repository", "Version ", "license", "Cite this book")
 
@@ -39,6 +43,7 @@ class Document(HTMLParser):
         self.alternatives: list[str] = []
         self.description = ""
         self.base = ""
+        self.shapes: set[tuple[str, frozenset[str], str]] = set()
         self.classes = ""  # of the element before
         self.feed(markup)
 
@@ -48,6 +53,9 @@ class Document(HTMLParser):
         found = {name: value or "" for name, value in attributes}
         self.anchors |= {found[name] for name in ("id", "name") if name in found}
         self.ids.update([found["id"]] if "id" in found else [])
+        if not tag.startswith("mjx-"):  # a formula is all of one color
+            names = frozenset(f"{found.get('class')} {found.get('id')}".split())
+            self.shapes.add((tag, names, NUMBERS.sub("", found.get("style", ""))))
         if tag == "a" and "href" in found:
             self.links.append(found["href"])
         elif tag == "link" and found.get("rel") in ("stylesheet", "icon"):
@@ -58,6 +66,10 @@ class Document(HTMLParser):
             self.alternatives.append(found.get("alt", ""))
         self.classes = found.get("class", "")
         self._head(tag, found)
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag == "style":
+            self.shapes.add(("style", frozenset(), data))
 
     def _head(self, tag: str, found: dict[str, str]) -> None:
         if tag == "base":
@@ -72,6 +84,22 @@ def read(root: Path) -> dict[Path, Document]:
     """Parse each page of the site."""
     pages = sorted(root.rglob("*.html"))
     return {page: Document(page.read_text(encoding="utf-8")) for page in pages}
+
+
+def different(root: Path, documents: dict[Path, Document]) -> Iterator[Path]:
+    """Yield the pages that have an element that looks like none on those before.
+
+    What an element looks like follows from its tag, its own style, and those of its
+    classes and its name that a style sheet has.
+    """
+    sheets = (path.read_text(encoding="utf-8") for path in root.rglob("*.css"))
+    styled = frozenset(STYLED.findall("\n".join(sheets)))
+    known: set[tuple[str, frozenset[str], str]] = set()
+    for page, document in documents.items():
+        shapes = {(tag, names & styled, style) for tag, names, style in document.shapes}
+        if not shapes <= known:
+            yield page
+        known |= shapes
 
 
 def problems(documents: dict[Path, Document]) -> Iterator[str]:
