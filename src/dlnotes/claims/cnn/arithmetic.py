@@ -11,16 +11,15 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+from torch import nn
 from torch.nn.functional import conv1d
 
-from dlnotes import nn
 from dlnotes.claims import Finding, Row, claim
 from dlnotes.claims.evidence import (
     Ruling,
     by_method,
     decide,
     interval,
-    join_words,
     rows,
     significantly_above,
 )
@@ -29,6 +28,7 @@ from dlnotes.cnn.arithmetic import conv_output_size, reads_per_pixel
 from dlnotes.lab.fit import predict
 from dlnotes.lab.models import ModelFactory, he_normal_
 from dlnotes.lab.tasks import Task, fashion_mnist, plus_or_cross
+from dlnotes.wording import join_words
 
 
 @claim("claim-larger-stride-smaller-output", seeds=1)
@@ -141,14 +141,14 @@ PADDINGS: dict[str, dict[str, Any]] = {
 def detector(depth: int, padding: str) -> ModelFactory:
     """Return what builds convolutional layers, global max pooling, a linear layer."""
 
-    def build(rng: np.random.Generator, _: Task) -> torch.nn.Module:
+    def build(rng: np.random.Generator, _: Task) -> nn.Module:
         convolutions = [
-            torch.nn.Conv2d(channels, 8, 3, **PADDINGS[padding])
+            nn.Conv2d(channels, 8, 3, **PADDINGS[padding])
             for channels in (1, *(depth - 1) * [8])
         ]
         layers = [layer for each in convolutions for layer in (each, nn.ReLU())]
-        pool = torch.nn.AdaptiveMaxPool2d(1)
-        model = torch.nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(8, 2))
+        pool = nn.AdaptiveMaxPool2d(1)
+        model = nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(8, 2))
         return he_normal_(model, rng)
 
     return build
@@ -230,12 +230,12 @@ def filters_distinct(seeds: Sequence[int]) -> Finding:
 def classifier(gain: float) -> ModelFactory:
     """Return what builds a layer of 16 filters, average pooling, a linear layer."""
 
-    def build(rng: np.random.Generator, task: Task) -> torch.nn.Module:
-        model = torch.nn.Sequential(
-            torch.nn.Unflatten(1, (1, 28, 28)),
-            torch.nn.Conv2d(1, 16, 7, padding=3),
+    def build(rng: np.random.Generator, task: Task) -> nn.Module:
+        model = nn.Sequential(
+            nn.Unflatten(1, (1, 28, 28)),
+            nn.Conv2d(1, 16, 7, padding=3),
             nn.ReLU(),
-            torch.nn.AvgPool2d(4),
+            nn.AvgPool2d(4),
             nn.Flatten(),
             nn.Linear(16 * 7 * 7, task.outputs),
         )
@@ -259,7 +259,7 @@ def look_at_filters(trial: Trial, learning_rate: float, seed: int) -> dict[str, 
     }
 
 
-def unit_filters(model: torch.nn.Module) -> Float[np.ndarray, "filters pixels"]:
+def unit_filters(model: nn.Module) -> Float[np.ndarray, "filters pixels"]:
     """Return the filters of the first layer, less their means, of length one."""
     weights = next(model.parameters()).detach().flatten(1).double()
     weights = weights - weights.mean(1, keepdim=True)

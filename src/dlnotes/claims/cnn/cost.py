@@ -6,8 +6,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dlnotes.claims import Finding, Row, claim
-from dlnotes.claims.evidence import Ruling, by_method, decide, join_words, rows
+from dlnotes.claims.evidence import Ruling, by_method, decide, rows
 from dlnotes.lab.models import NETWORKS, Conv, Layer, build_layers
+from dlnotes.wording import join_words
 
 
 @claim("claim-conv-dominates-compute", seeds=1)

@@ -14,7 +14,6 @@ from dlnotes.claims.evidence import (
     by_method,
     decide,
     format_means,
-    join_words,
     rows,
     significantly_above,
     significantly_below,
@@ -24,6 +23,7 @@ from dlnotes.lab.fit import History, predict
 from dlnotes.lab.models import MLP, Function, HiddenLayer, mlp
 from dlnotes.lab.tasks import Task, TaskFactory, digits, moons, standardize
 from dlnotes.networks.activations import compose_affine, scaled_tanh, sigmoid, tanh
+from dlnotes.wording import join_words
 
 SGD_RATES = (0.03, 0.1, 0.3, 1, 3, 10, 30)
 
