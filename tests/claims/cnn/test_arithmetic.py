@@ -195,7 +195,10 @@ def test_filters_must_differ_and_become_structured(
     assert ruling.verdict is verdict
     assert f"{pairs:.1%} of the pairs are duplicates (2.0% of untr" in ruling.because
     assert f"goes from {first:.1%}, untrained, to {last:.1%}" in ruling.because
-    assert ruling.condition.startswith("from weights of variance 2 / inputs ")
+    assert ruling.condition == (
+        "in that few filters are alike, which holds of untrained ones, too; "
+        "they become edges or blobs not from weights of variance 2 / inputs"
+    )
 
 
 def test_untrained_filters_are_the_control() -> None:

@@ -367,5 +367,12 @@ def judge_filters(found: Sequence[Row]) -> Ruling:
         f"From {narrow}, PyTorch's, it goes from {fmean(first[narrow]):.1%} to "
         f"{fmean(last[narrow]):.1%}."
     )
-    differ = "in that the filters differ, not in that they become edges or blobs"
-    return Ruling(verdict, because, f"from weights of {wide} {differ}")
+    alike = "few filters are alike"
+    if fmean(untrained[wide]) <= 0.05:
+        alike += ", which holds of untrained ones, too"
+    become = f"not from weights of {wide}"
+    if significantly_above(last[narrow], first[narrow]):
+        become += f", though from weights of {narrow}"
+    return Ruling(
+        verdict, because, f"in that {alike}; they become edges or blobs {become}"
+    )
