@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dlnotes.claims import Verdict, ledger
+from dlnotes.claims import Verdict, command, ledger
 from dlnotes.command import main
 
 CLAIM = "claim-perceptron-converges"
@@ -21,6 +22,7 @@ CLAIM = "claim-perceptron-converges"
         (["claims", "run", CLAIM, "--seeds", "5-5"], "2 seeds or more, got 5-5"),
         (["claims", "run", CLAIM, "--seeds", "few"], "50-54, or 5 for 0-4, got few"),
         (["claims", "run", CLAIM, "--device", "meta"], "here (cpu"),
+        (["claims", "run", CLAIM, "--workers", "0"], "1 or more, got 0"),
         (["claims", "run", CLAIM, "--save", "nowhere"], "nowhere is no folder"),
         (["claims", "run", CLAIM, "--device", "abacus"], "got abacus"),
     ],
@@ -94,6 +96,41 @@ def test_a_claim_is_measured_on_the_seeds_given_and_put_on_record(
     said = capsys.readouterr().out
     assert "seeds 50 to 51; " in said
     assert f"It {result.finding.outcome}. {result.finding.because}" in said
+
+
+def test_claims_that_are_measured_at_a_time_get_what_they_get_one_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["claim-mcp-computes-logic", CLAIM, "claim-mcp-fixed-limits"]
+    found = []
+    for workers in "12":
+        folder = tmp_path / workers
+        folder.mkdir()
+        chosen = ["--seeds", "2", "--workers", workers, "--save", str(folder)]
+        main(["claims", "run", *names, *chosen])
+        found.append([ledger.load(name, folder).finding for name in names])
+
+    said = capsys.readouterr().out
+    assert found[0] == found[1]
+    for name in names:
+        assert f"\n{name}:\nIt holds" in said
+
+
+def test_the_longest_is_measured_first_where_several_are_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    names = ["claim-mcp-computes-logic", CLAIM, "claim-mcp-fixed-limits"]
+    for name, seconds in zip(names, (1.0, 3.0), strict=False):
+        ledger.save(replace(ledger.load(name), seconds=seconds), tmp_path)
+    monkeypatch.setattr(
+        command, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1)
+    )
+
+    main(["claims", "run", *names, "--workers", "2", "--results", str(tmp_path)])
+
+    lines = capsys.readouterr().out.splitlines()
+    started = [line.partition(": ")[0] for line in lines if ": " in line][:3]
+    assert started == [names[2], names[1], names[0]]
 
 
 def test_a_measurement_says_whether_the_record_agrees(

@@ -274,3 +274,19 @@ def test_no_module_imports_dlnotes_in_a_way_that_the_digest_does_not_follow() ->
     for path in Path(str(dlnotes.__file__)).parent.rglob("*.py"):
         assert "\nimport dlnotes" not in path.read_text(encoding="utf-8"), path
         assert "\nfrom ." not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize("name", here().declared())
+def test_what_a_claim_trains_with_is_pytorchs_or_a_sections(name: str) -> None:
+    used = here().closure(here().declared()[name].experiment)
+
+    modules = {each.module.split(".")[1] for each in used}
+    assert not modules & {"nn", "optim"}
+
+
+def test_what_training_refuses_makes_no_claim_stale() -> None:
+    path = "dlnotes/lab/arguments.py"
+    laxer = (ROOT / path).read_text().replace("integer(1,", "integer(0,")
+
+    assert laxer != (ROOT / path).read_text()
+    assert digests(path, laxer) == digests()

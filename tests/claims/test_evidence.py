@@ -13,11 +13,11 @@ from dlnotes.claims.evidence import (
     datasets,
     decide,
     interval,
-    join_words,
     rows,
     significantly_above,
     significantly_below,
 )
+from dlnotes.wording import join_words
 
 
 def test_the_interval_is_that_of_scipys_t_test(rng: np.random.Generator) -> None:

@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from dlnotes.lab import fit as fit_module
+from dlnotes.lab.arguments import check_data, check_settings, only_ignored
 from dlnotes.lab.device import device
 from dlnotes.lab.fit import Callback, History, Run, fit, predict
 from dlnotes.lab.metrics import accuracy
@@ -198,11 +199,98 @@ def test_bad_data_are_refused_where_they_enter(
 
 
 @pytest.mark.parametrize("count", ["epochs", "batch_size"])
-def test_a_count_below_one_is_refused(count: str) -> None:
-    none: dict[str, Any] = {count: 0}
+@pytest.mark.parametrize("value", [0, 2.5])
+def test_a_count_that_is_none_is_refused(count: str, value: float) -> None:
+    given: dict[str, Any] = {count: value}
 
-    with pytest.raises(ValueError, match=f"wants 1 or more, got .*{count}=0"):
-        train(*problem(), **none)
+    with pytest.raises(ValueError, match=f"{count} must be an int .* 1, got {value}"):
+        train(*problem(), **given)
+
+
+def test_a_seed_is_no_source_of_the_order() -> None:
+    with pytest.raises(TypeError, match="rng must be a numpy"):
+        train(*problem(), rng=0)
+
+
+def test_an_optimizer_of_another_model_is_refused() -> None:
+    other, *_ = problem()
+    optimizer = torch.optim.SGD(other.parameters(), lr=0.1)
+
+    with pytest.raises(ValueError, match="optimizer must have parameters of the model"):
+        train(*problem(), optimizer=optimizer)
+
+
+def test_an_optimizer_may_have_some_parameters_of_the_model_and_others() -> None:
+    model, X, y = problem()
+    scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+
+    train(
+        model,
+        X,
+        y,
+        loss=lambda outputs, labels: functional.cross_entropy(scale * outputs, labels),
+        optimizer=torch.optim.SGD([next(model.parameters()), scale], lr=0.1),
+    )
+
+    assert scale != 1
+
+
+def test_an_optimizer_that_asks_for_losses_is_refused() -> None:
+    model, X, y = problem()
+    optimizer = torch.optim.LBFGS(model.parameters())
+
+    with pytest.raises(TypeError, match=r"optimizer must .* without a closure.* LBFGS"):
+        train(model, X, y, optimizer=optimizer)
+
+
+class Plain(torch.optim.SGD):
+    """An optimizer whose step takes nothing."""
+
+    def step(self) -> None:  # type: ignore[override]
+        """Take a step."""
+        super().step()
+
+
+def test_an_optimizer_whose_step_takes_nothing_trains() -> None:
+    model, X, y = problem()
+
+    other = deepcopy(model)
+
+    plain, usual = (
+        train(each, X, y, optimizer=kind(each.parameters(), lr=0.5))
+        for each, kind in ((model, Plain), (other, torch.optim.SGD))
+    )
+
+    np.testing.assert_array_equal(plain.losses, usual.losses)
+
+
+def test_a_batch_of_ignored_labels_is_named_where_it_makes_the_loss_nan() -> None:
+    model, X, y = problem()
+    y[8:] = -100
+
+    with pytest.raises(FloatingPointError, match=r"nan at .*: the loss ignores every"):
+        train(model, X, y, batch_size=2)
+
+
+def test_what_is_refused_is_looked_for_without_a_trace() -> None:
+    model, X, y = problem()
+    noisy = nn.Sequential(model, nn.BatchNorm1d(3).double(), nn.Dropout(0.5))
+    before = deepcopy(noisy.state_dict())
+    rng, torchs = np.random.default_rng(1), torch.get_rng_state()
+    optimizer, loss = torch.optim.SGD(noisy.parameters(), lr=1.0), nn.CrossEntropyLoss()
+
+    check_settings(noisy, optimizer, rng, epochs=1, batch_size=8)
+    check_data(partial(predict, noisy), loss, 8, X, marked(y, -100))
+    check_data(partial(predict, noisy), nn.MSELoss(), 8, X, X[:, :3])
+    only_ignored(partial(predict, noisy), loss, X, y, [torch.arange(8)], 0)
+
+    assert rng.random() == np.random.default_rng(1).random()
+    assert torch.equal(torch.get_rng_state(), torchs)
+    assert all(
+        torch.equal(before[name], now) for name, now in noisy.state_dict().items()
+    )
+    assert all(each.grad is None for each in noisy.parameters())
+    assert noisy.training
 
 
 class Cosine(Callback):

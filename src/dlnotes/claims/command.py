@@ -2,8 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from difflib import get_close_matches
+from math import inf
+from multiprocessing import get_context
 from pathlib import Path
 
 from dlnotes.claims import carry, ledger
@@ -23,6 +26,9 @@ def add(topics: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     run.add_argument("--seeds", type=_seeds, help="50-54, or how many, from 0")
     run.add_argument(
         "--device", type=_device, default="cpu", help="where PyTorch computes"
+    )
+    run.add_argument(
+        "--workers", type=_workers, default=1, help="how many to measure at a time"
     )
     run.add_argument("--save", type=_folder, metavar="FOLDER", help="put it on record")
     run.set_defaults(act=_run)
@@ -78,19 +84,47 @@ def _show(chosen: argparse.Namespace) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     names = _wanted(chosen)
-    for name in names or []:
-        claim = ledger.declared()[name]
-        exact = len(claim.seeds) == 1
-        seeds = claim.seeds if exact else chosen.seeds or claim.seeds
-        _say(f"{name}: {claim.statement}")
-        print(f"{_counted(seeds)}; {_duration(name, chosen.results)}", flush=True)
-        result = ledger.run(name, seeds, chosen.device)
+    for result in _measured(names or [], chosen):
+        if chosen.workers > 1:
+            _say(f"{result.claim}:")
         _report(result)
         _say(_agreement(result, chosen.results))
         _say(f"{result.seconds} s on {result.device}\n")
         if chosen.save is not None:
             ledger.save(result, chosen.save)
     return 2 if names is None else 0
+
+
+def _measured(
+    names: Sequence[str], chosen: argparse.Namespace
+) -> Iterator[ledger.Result]:
+    """Announce and measure claims: one after the other, or several at a time."""
+    if chosen.workers == 1:
+        for name in names:
+            yield ledger.run(name, _announced(name, chosen), chosen.device)
+        return
+    started = sorted(names, key=lambda name: -_seconds(name, chosen.results))
+    with ProcessPoolExecutor(chosen.workers, get_context("spawn")) as pool:
+        running = [
+            pool.submit(ledger.run, name, _announced(name, chosen), chosen.device)
+            for name in started  # the longest first
+        ]
+        for each in as_completed(running):
+            yield each.result()
+
+
+def _announced(name: str, chosen: argparse.Namespace) -> Sequence[int]:
+    """Say what is measured and for how long, and return the seeds."""
+    claim = ledger.declared()[name]
+    exact = len(claim.seeds) == 1
+    seeds = claim.seeds if exact else chosen.seeds or claim.seeds
+    seconds = _seconds(name, chosen.results)
+    known = f"it took {seconds:g} s on record"
+    if seconds == inf:
+        known = "how long it takes is not on record"
+    _say(f"{name}: {claim.statement}")
+    print(f"{_counted(seeds)}; {known}", flush=True)
+    return seeds
 
 
 def _wanted(chosen: argparse.Namespace) -> Sequence[str] | None:
@@ -154,11 +188,12 @@ def _counted(seeds: Sequence[int]) -> str:
     return f"seeds {min(seeds)} to {max(seeds)}"
 
 
-def _duration(name: str, results: Path | None) -> str:
+def _seconds(name: str, results: Path | None) -> float:
+    """Return how long a claim took, or that nobody knows: infinitely long."""
     try:
-        return f"it took {ledger.load(name, results).seconds:g} s on record"
+        return ledger.load(name, results).seconds
     except ledger.NoResultError:
-        return "how long it takes is not on record"
+        return inf
 
 
 def _say(text: str) -> None:
@@ -188,6 +223,12 @@ def _seeds(text: str) -> Sequence[int]:
     if len(seeds) < 2:
         raise argparse.ArgumentTypeError(f"a spread needs 2 seeds or more, got {text}")
     return seeds
+
+
+def _workers(text: str) -> int:
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"workers are 1 or more, got {text}")
+    return int(text)
 
 
 def _device(name: str) -> str:

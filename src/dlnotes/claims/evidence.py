@@ -13,6 +13,7 @@ from scipy.stats import t
 
 from dlnotes.claims import Row, Verdict
 from dlnotes.claims.rounding import tuned_once
+from dlnotes.wording import join_words
 
 TUNING_SEEDS = (100, 101, 102)
 
@@ -138,12 +139,6 @@ def decide(*, confirmed: bool, conditional: bool = False, refuted: bool) -> Verd
     if conditional:
         return Verdict.CONDITIONAL
     return Verdict.FAILS if refuted else Verdict.OPEN
-
-
-def join_words(words: Sequence[str]) -> str:
-    """Put commas between words, and an *and* before the last."""
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def format_means(scores: Scores) -> str:

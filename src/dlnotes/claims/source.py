@@ -22,8 +22,12 @@ from dlnotes.imports import (
     without_docstrings,
 )
 
-# The types of a finding, bars, and what delivers verified bytes compute nothing.
-BLIND = {"dlnotes.claims", "dlnotes.claims.progress", "dlnotes.lab.fetch"}
+# The types of a finding, bars, what delivers verified bytes, and what training refuses
+# compute nothing.
+BLIND = {
+    *("dlnotes.claims", "dlnotes.claims.progress"),
+    *("dlnotes.lab.fetch", "dlnotes.lab.arguments"),
+}
 # Nor do these, which hand on what they are given or refuse it, as a test holds them to.
 FRAMES = {Name("dlnotes.arrays", "checked"), Name("dlnotes.arrays", "ArrayTree")}
 

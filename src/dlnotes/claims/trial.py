@@ -9,8 +9,9 @@ a fifth of the training rows that is held out, so no test row has a say in it; t
 is the same for all seeds.  Every method that is compared has the same values to choose
 from.
 
-The optimizers are PyTorch's, and so are the convolutions of the larger experiments; the
-tests show those of `dlnotes.optim` and `dlnotes.nn` to be equal.
+The optimizers and the layers are PyTorch's, so that an edit of `dlnotes.optim` or
+`dlnotes.nn` makes nothing stale; the tests show that these compute the same.  What
+stands between layers is a section's function.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -2,7 +2,6 @@
 
 import linecache
 import traceback
-from collections.abc import Sequence
 from inspect import unwrap
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from dlnotes.exercises.exercise import Answer, Case
 from dlnotes.exercises.results import close, is_single, near, parts
 from dlnotes.exercises.running import Outcome
+from dlnotes.wording import join_words
 
 SMALL = 8  # numbers of an input that are shown one by one
 
@@ -148,19 +148,7 @@ def described(case: Case) -> str:
     ]
     single = any(is_single(value) for _, value in parts(dict(case)))
     how = ", in single precision" if single else ""
-    return f"Seen for {listed(said)}{how}."
-
-
-def listed(words: Sequence[str]) -> str:
-    """Join words with commas and "and".
-
-    Parameters
-    ----------
-    words
-        What to join.
-    """
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"Seen for {join_words(said)}{how}."
 
 
 def _value(value: Any) -> str:

@@ -5,10 +5,8 @@ gradient of its loss.  What is trained, on what, and by which optimizer is the c
 what else happens on the way is a `Callback`.
 """
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from itertools import compress
@@ -22,6 +20,7 @@ from torch import Tensor, distributed
 from torch.nn import Module
 from tqdm import tqdm
 
+from dlnotes.lab.arguments import check_data, check_settings, only_ignored
 from dlnotes.lab.metrics import accuracy
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -204,10 +203,14 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
     Raises
     ------
     ValueError
-        If a number of epochs or the size of a batch is not positive, or if the data
-        are empty, of different lengths or not finite; if labels are out of range and
-        the loss does not ignore them; or if the loss compares an instance with the
-        target of another one, since the shapes of outputs and targets differ.
+        If a number of epochs or the size of a batch is no positive integer; if the
+        optimizer has no parameter of the model; if the data are empty, of different
+        lengths or not finite; if labels are out of range and the loss does not ignore
+        them; or if the loss compares an instance with the target of another one, since
+        the shapes of outputs and targets differ.
+    TypeError
+        If the source of the order is no generator, or the optimizer one that computes
+        losses by itself, such as ``torch.optim.LBFGS``.
     FloatingPointError
         If a loss is not finite.  On a CPU the parameters are left as they were before
         that step; elsewhere losses are looked at once an epoch, not to wait for each.
@@ -236,10 +239,10 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
     >>> len(history.epoch_losses) < 1000
     True
     """
-    if not (epochs >= 1 and batch_size >= 1):
-        raise ValueError(f"wants 1 or more, got {epochs=} and {batch_size=}")
+    check_settings(model, optimizer, rng, epochs=epochs, batch_size=batch_size)
+    outputs_of = partial(predict, model)
     for data in filter(None, [(X, y), validation]):
-        _check_data(model, loss, batch_size, *data)
+        check_data(outputs_of, loss, batch_size, *data)
     nothing = History(np.empty(0), np.empty(0), np.empty(0), seconds=0.0)
     run = Run(model, optimizer, rng, epochs, -(-len(X) // batch_size), nothing)
     every = [*callbacks, *([] if after_epoch is None else [_Until(after_epoch)])]
@@ -249,7 +252,8 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
         while len(run.history.epoch_losses) < epochs and not _stopped(run, X.device):
             started = perf_counter()
             batches = _batches(run.rng, X, batch_size)
-            losses = _read(_steps(run, every, batches, loss_of), run)
+            why = partial(only_ignored, outputs_of, loss, X, y, batches)
+            losses = _read(_steps(run, every, batches, loss_of), run, why)
             _copy_from_first(model.buffers())
             scores = [] if validation is None else [_score(model, metric, *validation)]
             run.history = _continued(run.history, losses, batches, scores, started)
@@ -384,7 +388,9 @@ def _score(
     return score
 
 
-def _read(steps: Iterable[Tensor], run: Run) -> NDArray[np.float64]:
+def _read(
+    steps: Iterable[Tensor], run: Run, why: Callable[[int], str]
+) -> NDArray[np.float64]:
     """Take the steps of an epoch and fetch their losses, which must be finite."""
     epoch, others = len(run.history.epoch_losses) + 1, _process()[0] > 0
     quiet = True if others else None  # None: unless it is a terminal
@@ -393,7 +399,7 @@ def _read(steps: Iterable[Tensor], run: Run) -> NDArray[np.float64]:
     if not np.isfinite(losses).all():
         step = int(np.argmin(np.isfinite(losses)))
         raise FloatingPointError(
-            f"the loss is {losses[step]} at step {step + 1} of epoch {epoch}"
+            f"the loss is {losses[step]} at step {step + 1} of epoch {epoch}{why(step)}"
         )
     return losses
 
@@ -425,84 +431,3 @@ def _modes_restored(model: Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-def _check_data(
-    model: Module, loss: Loss, batch_size: int, X: Tensor, y: Tensor
-) -> None:
-    """Refuse data that no model can be trained on, or not this one by this loss."""
-    if len(X) == 0 or len(X) != len(y):
-        raise ValueError(f"wants as many y as X, and some, got {len(y)} and {len(X)}")
-    for name, values in (("X", X), ("y", y)):
-        if not values.isfinite().all():
-            raise ValueError(f"{name} must be finite, but has NaN or infinity in it")
-    output = predict(model, X[:1])[0]
-    several = output.ndim > 0 and len(output) > 1
-    if several and not y.is_floating_point() and y.shape[1:] == output.shape[1:]:
-        _check_labels(loss, output, y)
-    elif y.ndim != output.ndim + 1:
-        _check_pairs(loss, output, y, min(len(y), batch_size))
-
-
-def _check_labels(loss: Loss, output: Tensor, y: Tensor) -> None:
-    """Refuse labels that are no number of an output, unless the loss ignores them."""
-    low, high, classes = int(y.min()), int(y.max()), len(output)
-    outside = set(y[(y < 0) | (y >= classes)].cpu().tolist())
-    if all(_ignored(loss, output, label) for label in outside):
-        return
-    raise ValueError(
-        f"labels must be at least 0 and less than {classes}, which is how many outputs "
-        f"the model has, or be ignored by the loss, got {low} to {high}"
-    )
-
-
-def _ignored(loss: Loss, output: Tensor, label: int) -> bool:
-    """Tell whether a label leaves a loss as it is, whatever the outputs are."""
-    if isinstance(loss, Module):
-        loss = deepcopy(loss).cpu()  # where a wrong label is an error and no crash
-    given = torch.tensor([*range(min(len(output), 9)), label])
-    shape = (len(given), *output.shape)
-    outputs = torch.zeros(shape, dtype=output.dtype, requires_grad=True)
-    labels = given.reshape(-1, *[1] * (output.ndim - 1)).expand(-1, *output.shape[1:])
-    try:
-        value = loss(outputs, labels).mean()
-    except (IndexError, RuntimeError, ValueError):
-        return False
-    (gradient,) = torch.autograd.grad(value, outputs)
-    return not gradient[-1].any()
-
-
-def _check_pairs(loss: Loss, output: Tensor, y: Tensor, size: int) -> None:
-    """Refuse targets that a loss compares with the outputs of other instances.
-
-    Such a loss has broadcast outputs and targets, so that of a batch is not the mean of
-    those of its halves.  Outputs are made up within the range of the targets.
-    """
-    order = y.reshape(len(y), -1)[:, 0].argsort()
-    targets = y[order[torch.linspace(0, len(y) - 1, size).long()]]
-    shape = torch.Size((size, *output.shape))
-    if size == 1 or not _broadcast(shape, targets.shape):
-        return
-    share = torch.linspace(0.1, 0.9, shape.numel(), dtype=output.dtype).to(y.device)
-    outputs = (y.min() + share * (y.max() - y.min())).reshape(shape)
-    halves = zip(outputs.tensor_split(2), targets.tensor_split(2), strict=True)
-    with warnings.catch_warnings(action="ignore"):
-        whole = loss(outputs, targets).mean().item()
-        try:
-            parts = sum(len(half[0]) * loss(*half).mean().item() for half in halves)
-        except RuntimeError:  # whose targets are no longer as many as the outputs
-            parts = np.inf
-    if abs(whole - parts / size) > 1e-3 * abs(whole):
-        raise ValueError(
-            f"the loss compares each instance with the targets of others: outputs have "
-            f"the shape {tuple(shape)} and y {tuple(targets.shape)}, for a batch"
-        )
-
-
-def _broadcast(*shapes: torch.Size) -> bool:
-    """Tell whether arrays of these shapes broadcast."""
-    try:
-        np.broadcast_shapes(*shapes)
-    except ValueError:
-        return False
-    return True

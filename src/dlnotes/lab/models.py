@@ -18,7 +18,6 @@ from dlnotes.lab.tasks import Task
 from dlnotes.networks.activations import scaled_tanh, sigmoid, tanh
 from dlnotes.networks.rectifiers import leaky_relu, relu
 from dlnotes.networks.smooth_rectifiers import gelu, mish, silu, sine
-from dlnotes.nn import Linear
 
 Function = Callable[[Tensor], Tensor]
 InitStd = Callable[[int, int], float]
@@ -56,7 +55,7 @@ def linear(
     *,
     init_std: InitStd = glorot,
     maxout_pieces: int = 1,
-) -> Linear:
+) -> nn.Linear:
     """Make a layer with normal weights, and biases of zero.
 
     Parameters
@@ -77,7 +76,7 @@ def linear(
     layer
         The layer.
     """
-    layer = Linear(inputs, maxout_pieces * outputs)
+    layer = nn.Linear(inputs, maxout_pieces * outputs)
     with torch.no_grad():
         layer.weight.copy_(_normal(rng, layer.weight.shape, init_std(inputs, outputs)))
         layer.bias.zero_()

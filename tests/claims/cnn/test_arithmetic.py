@@ -23,12 +23,17 @@ def about(mean: float, spread: float = 0.1) -> list[float]:
     return [mean + spread * each for each in (-1.0, -0.5, 0.0, 0.5, 1.0)]
 
 
-def percent_right(place: str, padded: Sequence[list[float]]) -> list[Row]:
-    """Make up accuracies with 3 and with 6 layers; without padding they are 50."""
+def percent_right(
+    place: str, padded: Sequence[list[float]], reflected: Sequence[float] = (80, 80)
+) -> list[Row]:
+    """Make up accuracies with 3 and with 6 layers; without padding they are 70."""
     scores = {}
-    for layers, values in zip(("3 layers", "6 layers"), padded, strict=True):
+    for layers, values, other in zip(
+        ("3 layers", "6 layers"), padded, reflected, strict=True
+    ):
         scores[f"{layers}, zero padding"] = values
-        scores[f"{layers}, no padding"] = [50.0] * 5
+        scores[f"{layers}, no padding"] = [70.0] * 5
+        scores[f"{layers}, reflection"] = about(other)
     return rows(f"percent right at the {place}", scores, "marks")
 
 
@@ -110,8 +115,8 @@ def test_padding_must_help_at_the_border_and_make_no_difference_at_the_center(
     border: Sequence[float], center: Sequence[float], verdict: Verdict
 ) -> None:
     ruling = arithmetic.judge_border(
-        percent_right("border", [about(50 + mean) for mean in border])
-        + percent_right("center", [about(50 + mean) for mean in center])
+        percent_right("border", [about(70 + mean) for mean in border])
+        + percent_right("center", [about(70 + mean) for mean in center])
     )
 
     assert ruling.verdict is verdict
@@ -121,11 +126,39 @@ def test_padding_must_help_at_the_border_and_make_no_difference_at_the_center(
     )
 
 
+@pytest.mark.parametrize(
+    ("reflected", "gained", "verdict"),
+    [
+        ((80, 60.2), 9, Verdict.HOLDS),
+        ((80, 60.0), 9, Verdict.CONDITIONAL),
+        ((50, 50), 9, Verdict.OPEN),
+        ((80, 50), 0, Verdict.OPEN),
+        ((80, 80), 0, Verdict.FAILS),
+    ],
+)
+def test_networks_are_compared_only_where_each_of_them_has_learned(
+    reflected: Sequence[float], gained: float, verdict: Verdict
+) -> None:
+    ruling = arithmetic.judge_border(
+        percent_right("border", [about(70 + gained)] * 2)
+        + percent_right("center", [about(70)] * 2, reflected)
+    )
+
+    assert ruling.verdict is verdict
+    compared = [
+        name
+        for name, mean in zip(arithmetic.DEEP, reflected, strict=True)
+        if mean - 0.1 >= 60
+    ]
+    told = " and ".join(compared) or "neither depth"
+    assert ruling.because.endswith(f"With {told} all three networks learn.")
+
+
 def test_help_that_not_every_seed_gets_is_none() -> None:
     found = [
         row
         for place in ("border", "center")
-        for row in percent_right(place, [about(53, spread=9)] * 2)
+        for row in percent_right(place, [about(73, spread=9)] * 2)
     ]
 
     assert arithmetic.judge_border(found).verdict is Verdict.FAILS
@@ -195,7 +228,10 @@ def test_filters_must_differ_and_become_structured(
     assert ruling.verdict is verdict
     assert f"{pairs:.1%} of the pairs are duplicates (2.0% of untr" in ruling.because
     assert f"goes from {first:.1%}, untrained, to {last:.1%}" in ruling.because
-    assert ruling.condition.startswith("from weights of variance 2 / inputs ")
+    assert ruling.condition == (
+        "in that few filters are alike, which holds of untrained ones, too; "
+        "they become edges or blobs not from weights of variance 2 / inputs"
+    )
 
 
 def test_untrained_filters_are_the_control() -> None:

@@ -5,6 +5,7 @@ What was really measured is on record, and `nox -s claims` measures it again.
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
@@ -13,8 +14,9 @@ from tests.claims.made_up import far_apart, near
 from torch import nn
 
 from dlnotes.claims import EXPERIMENTS, Row, Verdict
-from dlnotes.claims.evidence import rows
+from dlnotes.claims.evidence import by_method, rows
 from dlnotes.claims.networks.activations import (
+    SCALE,
     Squashed,
     collapsed,
     double_moons,
@@ -30,6 +32,7 @@ from dlnotes.claims.networks.activations import (
     yes_or_no,
 )
 from dlnotes.claims.trial import Trial
+from dlnotes.lab.tasks import digits
 
 HOLDS, CONDITIONAL, FAILS, OPEN = Verdict
 SEEDS = 5
@@ -136,9 +139,13 @@ def test_the_rule_about_a_mean_of_zero(
         "shifted sigmoid": shifted,
     }
 
-    ruling = judge_zero_mean(rows("epochs", epochs, "digits"))
+    scales = {name: [1 + len(name)] for name in epochs}
+    found = rows("epochs", epochs, "digits") + rows(SCALE, scales, "digits")
+
+    ruling = judge_zero_mean(found)
 
     assert ruling.verdict is verdict
+    assert "8 for sigmoid, 5 for tanh, 20 for sigmoid less" in ruling.because
     if verdict is CONDITIONAL:
         slope = "1/4" if less_a_half == near(21) else "1/2"
         assert slope in ruling.condition
@@ -217,18 +224,45 @@ def test_the_rule_about_linear_stacks(
 # The experiments put together, with made-up measurements
 
 
-@pytest.mark.parametrize(
-    ("name", "count"),
-    [
-        ("claim-tanh-zero-centred-faster", 5),
-        ("claim-scaled-tanh", 3),
-    ],
-)
-def test_an_experiment_compares_all_that_its_rule_names(
-    compared: list[Trial], name: str, count: int
+def test_the_scaled_tanh_is_compared_with_all_that_its_rule_names(
+    compared: list[Trial],
 ) -> None:
-    finding = EXPERIMENTS[name].measure(range(5))
+    finding = EXPERIMENTS["claim-scaled-tanh"].measure(range(5))
 
     pairs = {(row.method, row.data) for row in finding.measured if row.data}
-    assert len(compared) == len(pairs) == count
+    assert len(compared) == len(pairs) == 3
     assert not finding.remark
+
+
+def test_each_kind_begins_from_the_start_and_at_the_rate_that_are_best_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    best = {"sigmoid": (4, 3), "tanh": (1, 0.3), "shifted sigmoid": (2, 1)}
+    tuned: set[tuple[str, float, float]] = set()
+
+    def scale_of(trial: Trial) -> float:
+        rng = np.random.default_rng(0)
+        W = next(trial.build(rng, digits(rng)).parameters())
+        return 2 ** round(np.log2(W.std().item() * 64**0.5))
+
+    def epochs(
+        trial: Trial, learning_rate: float, seed: int, *, tuning: bool = False
+    ) -> dict[str, float]:
+        scale = scale_of(trial)
+        wanted = best.get(trial.method, (1, 1))
+        if tuning:
+            tuned.add((trial.method, scale, learning_rate))
+        return {"epochs": 10.0 + seed % 2 + ((scale, learning_rate) != wanted)}
+
+    monkeypatch.setattr(Trial, "epochs_needed", epochs)
+    finding = EXPERIMENTS["claim-tanh-zero-centred-faster"].measure(range(5))
+
+    data = "digits"
+    scales, rates = (
+        by_method(finding.measured, what, data) for what in (SCALE, "learning rate")
+    )
+    for name, (scale, rate) in best.items():
+        assert (scales[name], rates[name]) == ((scale,), (rate,))
+    needed = by_method(finding.measured, "epochs", data)
+    assert set(needed.values()) == {(10, 11, 10, 11, 10)}
+    assert len(tuned) == 5 * 5 * 7

@@ -9,7 +9,7 @@ import pytest
 from tests.claims.made_up import far_apart, near
 
 from dlnotes.claims import EXPERIMENTS, Row, Verdict
-from dlnotes.claims.evidence import join_words, rows
+from dlnotes.claims.evidence import rows
 from dlnotes.claims.networks.rectifiers import MONOTONIC
 from dlnotes.claims.networks.smooth_rectifiers import (
     EIGHT,
@@ -18,6 +18,7 @@ from dlnotes.claims.networks.smooth_rectifiers import (
     judge_nonmonotonic,
 )
 from dlnotes.claims.trial import Trial
+from dlnotes.wording import join_words
 
 HOLDS, CONDITIONAL, FAILS, _ = Verdict
 

@@ -9,15 +9,15 @@ from dlnotes.claims.evidence import (
     by_method,
     datasets,
     decide,
-    join_words,
     significantly_above,
     significantly_below,
 )
 from dlnotes.claims.trial import Trial, compare, finding
 from dlnotes.lab.models import HIDDEN_LAYERS, mlp, recurrent
 from dlnotes.lab.tasks import TaskFactory, adding, cars, digits, fashion_mnist
+from dlnotes.wording import join_words
 
-ADAM_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+ADAM_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 MONOTONIC = ("sigmoid", "tanh", "ReLU")
 
@@ -29,9 +29,10 @@ def relu_better_in_general(seeds: Sequence[int]) -> Finding:
     Two hidden layers of 128 units, or, for the sequences, one recurrent layer of 64
     whose recurrent weights begin orthogonal; the others are Glorot's for sigmoid and
     tanh and He's for ReLU.  Adam, 30 epochs; the rate is the best of 0.0003, 0.001,
-    0.003, 0.01 and 0.03 on a fifth of the training rows of other seeds.  What counts is
-    test accuracy, the share of variance explained, or, for the sequences, minus the
-    squared error.
+    0.003, 0.01, 0.03, 0.1 and 0.3 on a fifth of the training rows of other seeds.  What
+    counts is test accuracy, the share of variance explained, or, for the sequences,
+    minus the squared error.  An earlier run had no rates above 0.03, and four of twelve
+    best ones ended the grid.
 
     It holds if ReLU is above sigmoid and above tanh on all four sets.  It holds
     conditionally if it is above both on some set and below both on none, or above the
@@ -48,8 +49,8 @@ def relu_better_in_general(seeds: Sequence[int]) -> Finding:
         Trial(name, sums, recurrent(HIDDEN_LAYERS[name], 64), epochs=30)
         for name in MONOTONIC
     ]
-    found = best_scores(trials, seeds, ADAM_RATES[:-1])
-    return finding(judge_relu(found), found, [*sets, sums], seeds, ADAM_RATES[:-1])
+    found = best_scores(trials, seeds, ADAM_RATES)
+    return finding(judge_relu(found), found, [*sets, sums], seeds, ADAM_RATES)
 
 
 def best_scores(

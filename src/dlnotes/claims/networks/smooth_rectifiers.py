@@ -10,16 +10,14 @@ from dlnotes.claims.evidence import (
     by_method,
     datasets,
     decide,
-    join_words,
     significantly_above,
     significantly_below,
 )
-from dlnotes.claims.networks.rectifiers import MONOTONIC, best_scores
+from dlnotes.claims.networks.rectifiers import ADAM_RATES, MONOTONIC, best_scores
 from dlnotes.claims.trial import Trial, finding
 from dlnotes.lab.models import HIDDEN_LAYERS, mlp
 from dlnotes.lab.tasks import digits, moons
-
-ADAM_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+from dlnotes.wording import join_words
 
 NON_MONOTONIC = ("SiLU", "GELU", "Mish", "sine")
 

@@ -14,7 +14,6 @@ from dlnotes.claims.evidence import (
     by_method,
     decide,
     interval,
-    join_words,
     rows,
     significantly_below,
 )
@@ -32,6 +31,7 @@ from dlnotes.lab.synthetic import linearly_separable
 from dlnotes.networks.activations import sigmoid
 from dlnotes.neurons.perceptron import Perceptron, heaviside, predict
 from dlnotes.neurons.perceptron_rule import fit, hebb_update, novikoff_bound, update
+from dlnotes.wording import join_words
 
 MARGINS = (0.5, 0.1, 0.02)
 
