@@ -88,3 +88,12 @@ def test_a_stepper_without_frames_is_warned_of(
     stepper.fill(None, page, "cnn/arithmetic")  # type: ignore[arg-type]
 
     assert warnings == ["no frames above the stepper of cnn/arithmetic"]
+
+
+def test_a_sentence_is_kept_whose_end_comes_alone() -> None:
+    cell = nodes.container()
+    for text in ("One", "\n", "", "Two\n", "Three\n", ""):
+        block = nodes.literal_block(text, text, classes=["output"])
+        cell += block if text else nodes.image()
+
+    assert [text for text, _ in stepper.frames(cell)] == ["One", "Two\nThree"]
