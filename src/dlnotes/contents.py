@@ -2,7 +2,14 @@
 
 CONTENTS: dict[str, tuple[str, ...]] = {
     "neurons": ("mcculloch_pitts", "perceptron", "perceptron_rule"),
-    "networks": ("activations", "rectifiers", "smooth_rectifiers", "losses"),
+    "networks": (
+        "activations",
+        "rectifiers",
+        "dying_relu",
+        "maxout",
+        "smooth_rectifiers",
+        "losses",
+    ),
     "optimization": ("gradient_descent", "momentum", "adam"),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
