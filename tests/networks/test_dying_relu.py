@@ -92,8 +92,8 @@ def test_more_instances_never_make_a_unit_dead(
 def test_a_constant_added_to_a_bias_decides(array: Callable[[Any], Any]) -> None:
     Z = np.array([[-3.0, -2.0], [-1.0, -5.0]])
 
-    assert dead_units(array(Z + [1.0, 2.0])).tolist() == [True, True]
-    assert dead_units(array(Z + [1.01, 2.01])).tolist() == [False, False]
+    assert dead_units(array(Z + np.array([1.0, 2.0]))).tolist() == [True, True]
+    assert dead_units(array(Z + np.array([1.01, 2.01]))).tolist() == [False, False]
 
 
 @pytest.mark.verifies("eq-dead-unit")
@@ -111,8 +111,8 @@ def test_gradient_descent_leaves_a_dead_layer_as_it_is_unless_it_leaks(
         A = leaky_relu(X @ W + b, alpha=alpha) if alpha else relu(X @ W + b)
         grads = torch.autograd.grad((A - 1).square().mean(), (W, b))
         with torch.no_grad():
-            for each, gradient in zip((W, b), grads, strict=True):
-                each -= 2 * gradient
+            for parameter, gradient in zip((W, b), grads, strict=True):
+                parameter.sub_(2 * gradient)
 
     assert torch.equal(W, before) != back
     assert dead_fraction(X @ W.detach() + b.detach()) == (0 if back else 1)
