@@ -162,7 +162,7 @@ def test_the_gradients_are_difference_quotients_and_those_of_autograd(
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
         direction = rng.normal(size=given[k].shape)
         less, more = (
-            np.sum(upstream * maxout(*given[:k], given[k] + step, *given[k + 1 :]))
+            np.sum(upstream * maxout(*[*given[:k], given[k] + step, *given[k + 1 :]]))
             for step in (-h * direction, h * direction)
         )
         quotient = (more - less) / (2 * h)
@@ -208,7 +208,7 @@ def test_the_precision_of_the_input_is_kept(
     given = [array(each.astype(dtype)) for each in layer(rng, 2)]
     upstream = array(np.ones((6, 3), dtype=dtype))
 
-    results = maxout(*given), *maxout_backward(*given, upstream)
+    results = maxout(*given), *maxout_backward(*[*given, upstream])
 
     assert {each.dtype for each in results} == {given[0].dtype}
 
