@@ -132,13 +132,17 @@ def test_the_change_of_a_gradient_is_that_of_autograd() -> None:
 def test_the_rule_about_gradients(
     half: list[float], he: list[float], twice: list[float], verdict: Verdict
 ) -> None:
-    changes = {"0.5 times He": half, "1 times He": he, "2 times He": twice}
+    changes = {
+        "half of He's scale": half,
+        "He's scale": he,
+        "twice He's scale": twice,
+    }
 
     ruling = judge_change(rows("change", changes, "layers"))
 
     assert ruling.verdict is verdict
     if half == near(-9):
-        assert ruling.condition == "for weights of 1 times He and 2 times He"
+        assert ruling.condition == "at He's scale and twice He's scale"
 
 
 # Times

@@ -128,9 +128,10 @@ def relu_no_vanish_no_explode(seeds: Sequence[int]) -> Finding:
     It holds if the interval of the logarithm lies inside [-1, 1] at all three scales.
     It holds conditionally if at He's scale alone, and fails if not even there.
     """
+    scales = {"half of He's scale": 0.5, "He's scale": 1, "twice He's scale": 2}
     changes = {
-        f"{scale:g} times He": [log_change(scale, seed) for seed in seeds]
-        for scale in (0.5, 1, 2)
+        name: [log_change(scale, seed) for seed in seeds]
+        for name, scale in scales.items()
     }
     data = "30 layers of 100 ReLUs"
     found = rows("log10 of the change of the gradient", changes, data)
@@ -158,12 +159,12 @@ def judge_change(found: Sequence[Row]) -> Ruling:
     inside = [
         name for name, values in changes.items() if max(map(abs, interval(values))) < 1
     ]
-    at_he = "1 times He" in inside
+    at_he = "He's scale" in inside
     verdict = decide(
         confirmed=len(inside) == len(changes), conditional=at_he, refuted=not at_he
     )
     because = f"The mean logarithm is {format_means(changes)}."
-    return Ruling(verdict, because, f"for weights of {join_words(inside or ['none'])}")
+    return Ruling(verdict, because, f"at {join_words(inside or ['none'])}")
 
 
 Calls = Mapping[str, Sequence[Callable[[], Any]]]
