@@ -271,7 +271,7 @@ def training_steps(rng: np.random.Generator) -> Calls:
 
     def step(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         optimizer.zero_grad()
-        functional.cross_entropy(model(X), y).backward()
+        functional.cross_entropy(model(X), y).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     def steps(activation: nn.Module) -> Callable[[], None]:
