@@ -1,10 +1,10 @@
 r"""Dying ReLU.
 
-A unit with a ReLU learns only from instances for which it is active.  A dead unit is
-active for none, so no gradient reaches its weights, and plain gradient descent leaves
-them as they are.  Maas et al. (2013) gave units a leak for that reason.  Lu et al.
-(2020) proved that with symmetric weights and zero biases a ReLU network of given width
-is dead from the start with a probability that goes to one as layers are added.
+A unit with a ReLU is dead if it is active for no instance: no gradient reaches its
+weights, and plain gradient descent leaves them as they are. Maas et al. (2013) gave
+units a leak for that reason. Lu et al. (2020) proved that with symmetric weights and
+zero biases a ReLU network of given width is dead from the start with a probability that
+goes to one as layers are added.
 
 References
 ----------

@@ -1,10 +1,9 @@
 r"""Maxout.
 
-A ReLU is the larger of a weighted sum and zero.  A maxout unit (Goodfellow et al.,
-2013) is the largest of several weighted sums, its pieces, each with weights and a bias
-of its own.  So it learns a convex piecewise linear function, and two of them together
-come close to any continuous one.  It never saturates: for each instance one piece wins
-and passes the gradient on.
+A maxout unit (Goodfellow et al., 2013) returns the largest of several weighted sums,
+its pieces, each with weights and a bias of its own.  So it learns a convex piecewise
+linear function, and two of them together come close to any continuous one.  It never
+saturates: for each instance one piece wins and passes the gradient on.
 
 References
 ----------
