@@ -5,6 +5,8 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "networks": (
         "activations",
         "rectifiers",
+        "dying_relu",
+        "maxout",
         "smooth_rectifiers",
         "losses",
         "mlp",

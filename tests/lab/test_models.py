@@ -22,6 +22,7 @@ from dlnotes.lab.models import (
     mlp,
 )
 from dlnotes.lab.tasks import moons
+from dlnotes.networks.maxout import maxout
 
 
 def randomize(model: nn.Module, rng: np.random.Generator) -> None:
@@ -57,6 +58,21 @@ def test_a_network_is_its_layers_one_after_the_other(
                 [max(z[k : k + maxout_pieces]) for k in range(0, len(z), maxout_pieces)]
             )
         np.testing.assert_allclose(output, last[0] @ h + last[1], rtol=1e-4, atol=1e-6)
+
+
+def test_a_hidden_layer_of_maxout_is_that_of_the_section(
+    rng: np.random.Generator,
+) -> None:
+    layer = HIDDEN_LAYERS["Maxout"]
+    model = MLP(rng, [4, 3, 2], layer.activation, maxout_pieces=layer.maxout_pieces)
+    randomize(model, rng)
+    x = torch.tensor(rng.normal(size=(6, 4)), dtype=torch.float32)
+    W, b = model.hidden[0].parameters()
+
+    outputs = model(x)
+
+    H = maxout(x, W.T.reshape(4, 3, 2), b.reshape(3, 2))
+    torch.testing.assert_close(outputs, model.last(H))
 
 
 def test_a_recurrent_layer_with_tanh_is_pytorchs(rng: np.random.Generator) -> None:
