@@ -120,7 +120,7 @@ def deltas(
     layers
         The layers, in the order in which they compute.
     Z
-        The pre-activations of each layer, from :func:`forward_pass`.
+        The pre-activations of each layer, from :func:`~dlnotes.networks.mlp.forward_pass`.
     upstream
         The gradient with respect to the outputs.
     activation_derivative
@@ -184,7 +184,7 @@ def mlp_backward(
     layers
         The layers, in the order in which they compute.
     H, Z
-        What each layer reads, and its pre-activations, from :func:`forward_pass`.
+        What each layer reads, and its pre-activations, from :func:`~dlnotes.networks.mlp.forward_pass`.
     upstream
         The gradient with respect to the outputs.
     activation_derivative

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from dlnotes.claims import Finding, Row, claim
-from dlnotes.claims.evidence import Ruling, by_method, decide, join_words
+from dlnotes.claims.evidence import Ruling, by_method, decide
 from dlnotes.networks.automatic_differentiation import (
     Node,
     elementwise,
@@ -51,6 +51,8 @@ RECORDED = Language(
     log_det=record_log_det,
     total=total,
 )
+from dlnotes.wording import join_words
+
 NUMPY = Language(np.sin, np.exp, np.transpose, log_det, np.sum)
 TORCH = Language(torch.sin, torch.exp, torch.t, torch.logdet, torch.sum)
 
