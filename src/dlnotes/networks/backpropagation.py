@@ -120,7 +120,8 @@ def deltas(
     layers
         The layers, in the order in which they compute.
     Z
-        The pre-activations of each layer, from :func:`~dlnotes.networks.mlp.forward_pass`.
+        The pre-activations of each layer, from
+        :func:`~dlnotes.networks.mlp.forward_pass`.
     upstream
         The gradient with respect to the outputs.
     activation_derivative
@@ -184,7 +185,8 @@ def mlp_backward(
     layers
         The layers, in the order in which they compute.
     H, Z
-        What each layer reads, and its pre-activations, from :func:`~dlnotes.networks.mlp.forward_pass`.
+        What each layer reads, and its pre-activations, from
+        :func:`~dlnotes.networks.mlp.forward_pass`.
     upstream
         The gradient with respect to the outputs.
     activation_derivative

@@ -15,6 +15,7 @@ from dlnotes.networks.automatic_differentiation import (
     gradients,
     total,
 )
+from dlnotes.wording import join_words
 
 LIMITS = {"central differences": 1e-6, "PyTorch's autograd": 1e-10}
 H = 1e-5
