@@ -52,7 +52,6 @@ RECORDED = Language(
     log_det=record_log_det,
     total=total,
 )
-from dlnotes.wording import join_words
 
 NUMPY = Language(np.sin, np.exp, np.transpose, log_det, np.sum)
 TORCH = Language(torch.sin, torch.exp, torch.t, torch.logdet, torch.sum)
