@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from typing import Any
@@ -179,6 +179,53 @@ def test_jax_takes_a_dataclass_of_arrays() -> None:
     assert int(after.t) == 1
 
 
+# Arrays in tuples of any length
+
+
+@checked
+def chain(
+    first: Float[Array, "batch inputs"], layers: tuple[Perceptron[Array], ...]
+) -> tuple[Float[Array, "batch _"], ...]:
+    return tuple(first[:, : layer.b.shape[0]] for layer in layers)
+
+
+def layer(inputs: int, units: int, dtype: type = float) -> Any:
+    return Perceptron(np.ones((inputs, units), dtype), np.ones(units))
+
+
+def test_each_element_of_a_tuple_has_axes_of_its_own() -> None:
+    found = chain(np.ones((4, 3)), (layer(3, 2), layer(2, 1)))
+
+    assert [each.shape for each in found] == [(4, 2), (4, 1)]
+    assert chain(np.ones((4, 3)), ()) == ()
+
+
+def test_an_element_that_does_not_fit_is_named() -> None:
+    uneven = Perceptron(np.ones((2, 5)), np.ones(4))
+
+    with pytest.raises(
+        ValueError, match=r"^chain\(\) got layers\[1\].b of shape .4,., "
+    ):
+        chain(np.ones((4, 3)), (layer(3, 2), uneven))
+    with pytest.raises(TypeError, match=r"Float numbers in layers\[1\].W, got complex"):
+        chain(np.ones((4, 3)), (layer(3, 2), layer(2, 1, complex)))
+    with pytest.raises(TypeError, match=r"wants a Perceptron for layers\[0\], got int"):
+        chain(np.ones((4, 3)), (7,))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="wants a tuple for layers, got Perceptron"):
+        chain(np.ones((4, 3)), layer(3, 2))
+    with pytest.raises(TypeError, match=r"layers\[0\].W from torch, but the first"):
+        chain(np.ones((4, 3)), (Perceptron(torch.ones(3, 2), torch.ones(2)),))  # type: ignore[misc]
+
+
+def test_what_a_tuple_returns_is_checked() -> None:
+    @checked
+    def twice(x: Float[Array, "rows"]) -> tuple[Float[Array, "_"], ...]:
+        return x, x[:, None]
+
+    with pytest.raises(ValueError, match=r"returned result\[1\] of shape \(3, 1\)"):
+        twice(np.ones(3))
+
+
 # Every public function of a section
 
 
@@ -193,13 +240,25 @@ def public() -> Iterator[Function]:
                     yield value
 
 
+def is_repeated(hint: Any) -> bool:
+    """Tell whether a value is a tuple of any length, or a sequence."""
+    options = typing.get_args(hint)
+    return typing.get_origin(hint) in (Sequence, list) or options[1:] == (Ellipsis,)
+
+
 def wanted(hint: Any, *path: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Yield the path of each array in an annotation, and its axes."""
+    """Yield the path of each array in an annotation, and its axes.
+
+    The axes of an element of a tuple of any length are its own.
+    """
     if hasattr(hint, "dim_str"):
         yield path, tuple(hint.dim_str.split())
     elif is_dataclass(origin := typing.get_origin(hint) or hint):
         for each in fields(origin):
             yield from wanted(each.type, *path, each.name)
+    elif is_repeated(hint):
+        for inner, axes in wanted(typing.get_args(hint)[0], *path, "[0]"):
+            yield inner, tuple(f"{axis} of {path[0]}" for axis in axes)
     else:
         for option in typing.get_args(hint):
             yield from wanted(option, *path)
@@ -220,19 +279,27 @@ def arguments(function: Function, shapes: dict[tuple[str, ...], list[int]]) -> A
     """Return arrays of these shapes, dataclasses of them and fitting settings."""
     given: dict[str, Any] = {}
     for name, each in inspect.signature(function).parameters.items():
-        hint = each.annotation
-        origin = typing.get_origin(hint) or hint
-        kind = int if "Int" in str(hint) else float
-        if (name,) in shapes:
-            given[name] = np.ones(shapes[name,], kind)
-        elif is_dataclass(origin):
-            made = {f.name: (name, f.name) for f in fields(origin)}
-            given[name] = typing.cast(Any, origin)(
-                **{f: np.ones(shapes[p]) if p in shapes else 1 for f, p in made.items()}
-            )
+        value = argument(each.annotation, shapes, name)
+        if value is not None:
+            given[name] = value
         elif each.default is each.empty:
             given[name] = np.random.default_rng(0) if name == "rng" else 1
     return given
+
+
+def argument(hint: Any, shapes: dict[tuple[str, ...], list[int]], *path: str) -> Any:
+    """Return an array, or a dataclass or tuple with arrays; None for anything else."""
+    origin = typing.get_origin(hint) or hint
+    if path in shapes:
+        return np.ones(shapes[path], int if "Int" in str(hint) else float)
+    if is_dataclass(origin):
+        made = {f.name: (*path, f.name) for f in fields(origin)}
+        return typing.cast(Any, origin)(
+            **{f: np.ones(shapes[p]) if p in shapes else 1 for f, p in made.items()}
+        )
+    if is_repeated(hint):
+        return (argument(typing.get_args(hint)[0], shapes, *path, "[0]"),)
+    return None
 
 
 TAKE_ARRAYS = [each for each in public() if arrays_of(each)]
@@ -243,8 +310,19 @@ SHARED = [
     for number, (path, axes) in enumerate(arrays_of(function).items())
     for k, axis in enumerate(axes)
     if number
+    and axis not in ("...", "_")
     and axis in [a for x in list(arrays_of(function).values())[:number] for a in x]
 ]
+
+
+def changed(value: Any, path: tuple[str, ...], array: Any) -> Any:
+    """Return a value with another array at a place in it."""
+    if not path:
+        return array
+    if path[0] == "[0]":
+        return (changed(value[0], path[1:], array),)
+    field = changed(getattr(value, path[0]), path[1:], array)
+    return type(value)(**{**vars(value), path[0]: field})
 
 
 def sizes(axes: tuple[str, ...]) -> list[int]:
@@ -266,15 +344,13 @@ def test_a_function_that_takes_arrays_is_checked(function: Function) -> None:
 def test_every_function_refuses_another_kind_of_numbers(function: Function) -> None:
     shapes = {path: sizes(axes) for path, axes in arrays_of(function).items()}
     given = arguments(function, shapes)
-    name, *field = next(iter(shapes))
-    value: Any = np.ones(shapes[name, *field], complex)
-    if field:
-        value = given[name].__class__(**{**vars(given[name]), field[0]: value})
+    path = next(iter(shapes))
+    value = changed(given[path[0]], path[1:], np.ones(shapes[path], complex))
 
     with pytest.raises(
         TypeError, match=rf"{function.__name__}\(\) wants .* got complex"
     ):
-        function(**given | {name: value})
+        function(**given | {path[0]: value})
 
 
 @pytest.mark.parametrize("function", TAKE_ARRAYS, ids=NAMES)
@@ -286,8 +362,8 @@ def test_every_function_refuses_another_number_of_axes(function: Function) -> No
     )
     shapes = {p: sizes(a) for p, a in found.items()}
     fixed = [axis for axis in axes if axis[0] not in "*."]
-    if not fixed and len(found) == 1:
-        return  # one array of any shape
+    if not fixed and (len(found) == 1 or axes == ("...",)):
+        return  # any shape fits
     shapes[path] = [9, *shapes[path], 9] if len(fixed) == len(axes) else []
     if not fixed:
         shapes[path] = [9, 9, 9, 9]

@@ -469,7 +469,7 @@ def test_what_no_forward_pass_has_kept_is_refused(
     with pytest.raises(
         ValueError, match=r"upstream must have the shape \(7, 2\) of the outputs, got "
     ):
-        mlp_backward(layers, H, Z, upstream[:, 0])
+        mlp_backward(layers, H, Z, upstream[:, 1:])
     with pytest.raises(ValueError, match=r"upstream of shape \(7, 4\), but units is 5"):
         net_input_backward(layers[0], X, Z[1])
 

@@ -462,6 +462,7 @@ def unbroadcast(
     return xp.reshape(xp.sum(upstream, axis=tuple(copied)), shape)
 
 
+@checked
 def topological_order(output: Node[Array]) -> list[Node[Array]]:
     r"""List the nodes that a node was computed from, each after its parents.
 
@@ -500,6 +501,7 @@ def topological_order(output: Node[Array]) -> list[Node[Array]]:
     return order
 
 
+@checked
 def gradients(output: Node[Array], inputs: Sequence[Node[Array]]) -> list[Array]:
     r"""Differentiate a number with respect to nodes that it was computed from.
 

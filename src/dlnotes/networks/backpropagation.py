@@ -94,13 +94,14 @@ def net_input_backward(
     return _parameter_gradient(X, upstream), upstream @ model.W.T
 
 
+@checked
 def deltas(
     layers: tuple[Perceptron[Array], ...],
-    Z: tuple[Array, ...],
+    Z: tuple[Float[Array, "batch _"], ...],
     upstream: Float[Array, "batch outputs"],
     *,
     activation_derivative: Callable[[Array], Array] = relu_derivative,
-) -> tuple[Array, ...]:
+) -> tuple[Float[Array, "batch _"], ...]:
     r"""Compute the gradient with respect to the pre-activations of every layer.
 
     It is written :math:`\boldsymbol{\delta}_l = \partial J / \partial \mathbf{Z}_l`.
@@ -159,10 +160,11 @@ def deltas(
     return tuple(reversed(found))
 
 
+@checked
 def mlp_backward(
     layers: tuple[Perceptron[Array], ...],
-    H: tuple[Array, ...],
-    Z: tuple[Array, ...],
+    H: tuple[Float[Array, "batch _"], ...],
+    Z: tuple[Float[Array, "batch _"], ...],
     upstream: Float[Array, "batch outputs"],
     *,
     activation_derivative: Callable[[Array], Array] = relu_derivative,
@@ -319,6 +321,7 @@ def minibatches(
     return [order[k : k + batch_size] for k in range(0, instances, batch_size)]
 
 
+@checked
 def backprop_step(  # what to train, on what, and how
     layers: tuple[Perceptron[Array], ...],
     X: Float[Array, "batch inputs"],

@@ -26,12 +26,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from dlnotes.arrays import Array
+from dlnotes.arrays import Array, checked
 from dlnotes.checks import generator, integer, positive
 from dlnotes.networks.rectifiers import relu
 from dlnotes.neurons.perceptron import Perceptron, net_input
 
 
+@checked
 def mlp_forward(
     layers: tuple[Perceptron[Array], ...],
     X: Float[Array, "batch inputs"],
@@ -96,12 +97,13 @@ def mlp_forward(
     return net_input(layers[-1], H)
 
 
+@checked
 def forward_pass(
     layers: tuple[Perceptron[Array], ...],
     X: Float[Array, "batch inputs"],
     *,
     activation: Callable[[Array], Array] = relu,
-) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+) -> tuple[tuple[Float[Array, "batch _"], ...], tuple[Float[Array, "batch _"], ...]]:
     r"""Compute the outputs as :func:`mlp_forward` does, and keep every layer's arrays.
 
     Parameters
