@@ -23,7 +23,7 @@ def _slopes(knots: Any, values: Any) -> Any:
 
 
 INTERPOLATION = Exercise(
-    name="write-networks-relu-interpolation",
+    name="write-networks-depth-and-width-relu-interpolation",
     section="networks.depth_and_width",
     task="Write `relu_interpolation(knots, values)`: knots (points,), two or more, "
     "ascend with unequal gaps; values (points,) are wanted there. The network offset + "
@@ -139,7 +139,7 @@ def _composed(tent: Any) -> Any:
 
 
 SAWTOOTH = Exercise(
-    name="write-networks-sawtooth",
+    name="write-networks-depth-and-width-sawtooth",
     section="networks.depth_and_width",
     task="Write `sawtooth(x, depth)`: x (points,) lies in [0, 1]. The tent rises "
     "straight from 0 at 0 to 1 at 1/2 and falls straight back to 0 at 1; a network of "
