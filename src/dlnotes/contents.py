@@ -9,6 +9,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "losses",
         "mlp",
         "backpropagation",
+        "unstable_gradients",
         "depth_and_width",
     ),
     "optimization": ("gradient_descent", "momentum", "adam"),
