@@ -143,11 +143,13 @@ def judge_lower_layers(found: Sequence[Row]) -> Ruling:
         refuted="sigmoid" not in vanish,
     )
     start = by_method(found, f"{LAST_OVER_FIRST}, {MOMENTS[0]}")
-    because = "At the start the first layer's gradient is smaller by a factor of " + (
-        join_words([f"{10 ** np.mean(each):.2g} for {k}" for k, each in start.items()])
+    ratios = {name: f"{10 ** np.mean(each):.2g}" for name, each in start.items()}
+    which = join_words(vanish or ["none"])
+    because = (
+        "At the start the gradient of the last hidden layer over that of the first is "
+        + join_words([f"{float(each):,g} for {name}" for name, each in ratios.items()])
+        + f"; it is above 10, before and after training, for {which}."
     )
-    which = join_words(vanish) if vanish else "none"
-    because += f"; it is smaller by more than ten, before and after, for {which}."
     return Ruling(verdict, because, f"for {which}")
 
 
@@ -303,7 +305,8 @@ def judge_small(found: Sequence[Row]) -> Ruling:
         conditional=not explodes,
         refuted=bool(explodes),
     )
-    return Ruling(verdict, " ".join(said), "but small weights make gradients vanish")
+    condition = "for explosion alone: weights that are too small make gradients vanish"
+    return Ruling(verdict, " ".join(said), condition)
 
 
 # Regularization
