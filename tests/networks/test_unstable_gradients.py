@@ -173,7 +173,8 @@ def test_pytorchs_layers_drawn_again_and_again_have_both_variances(
     H = torch.asarray(rng.uniform(0, 2, size=(5, 6))).requires_grad_()
     upstream = torch.asarray(rng.normal(1, 1, size=(5, 9)))
     linear = nn.Linear(6, 9, bias=False, dtype=torch.float64)
-    Z, gradients = [], []
+    Z: list[torch.Tensor] = []
+    gradients: list[torch.Tensor] = []
 
     for _ in range(2000):
         linear.reset_parameters()  # uniform, with the variance 1 / (3 * inputs)
@@ -225,7 +226,7 @@ def test_the_mean_square_is_the_integral(activation: Any, derivative: Any) -> No
 def test_the_mean_square_can_be_differentiated_with_respect_to_the_variance() -> None:
     q = torch.tensor([0.3, 1.0, 4.0], dtype=torch.float64, requires_grad=True)
 
-    assert torch.autograd.gradcheck(partial(mean_square, tanh), q)
+    assert torch.autograd.gradcheck(lambda q: mean_square(tanh, q), q)
 
 
 @pytest.mark.verifies("eq-variance-map")

@@ -1,13 +1,14 @@
 """Claims about gradients that vanish or explode, and what is said to help."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from dlnotes.claims import Finding, Row, claim
 from dlnotes.claims.evidence import (
@@ -38,7 +39,8 @@ SMALL = SCALES[:5]
 # Networks that are trained
 
 
-class Stack(NamedTuple):
+@dataclass(frozen=True)
+class Stack:
     """Hidden layers of 64 units, and the variance of their weights times 64."""
 
     activation: Callable[[], nn.Module]
@@ -62,7 +64,7 @@ class Stack(NamedTuple):
         return model
 
 
-def weights(model: nn.Module) -> list[Tensor]:
+def weights(model: nn.Module) -> list[nn.Parameter]:
     """Return the weights of the hidden layers, from the first to the last."""
     return [each for each in model.parameters() if each.ndim > 1][:-1]
 
@@ -168,7 +170,10 @@ def uniform_weights(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray
 
 
 DRAWS = {"N(0, 1)": normal_weights, "U(-1/sqrt(n), 1/sqrt(n))": uniform_weights}
-UNITS = {"sigmoid": sigmoid, "zero-mean sigmoid": lambda z: tanh(z / 2)}
+UNITS: dict[str, Callable[[Any], Any]] = {
+    "sigmoid": sigmoid,
+    "zero-mean sigmoid": lambda z: tanh(z / 2),
+}
 
 
 @claim("claim-sigmoid-normal-init-saturates", seeds=10)
@@ -201,7 +206,7 @@ def through_sigmoids(draw: str, units: str, seed: int) -> dict[str, float]:
     """Send the rows through ten layers, and describe the first and the last."""
     inputs, drawn = np.random.default_rng(seed).spawn(2)
     H, low = inputs.normal(size=(1000, 100)), {"sigmoid": 0.0}.get(units, -1.0)
-    measured = {}
+    measured: dict[str, float] = {}
     for layer in range(1, 11):
         H = UNITS[units](H @ disturbed(DRAWS[draw](drawn, (100, 100))))
         share = (H - low) / (1 - low)
