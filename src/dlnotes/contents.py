@@ -12,6 +12,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "mlp",
         "backpropagation",
         "automatic_differentiation",
+        "unstable_gradients",
         "depth_and_width",
         "tsne",
     ),
