@@ -196,6 +196,53 @@ def log_softmax(
 
 
 @checked
+def negative_log_likelihood(
+    log_p: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]
+) -> Float[Array, "*batch"]:
+    r"""Take minus the log-probability of the label of each instance.
+
+    Where a network has computed the logarithms already, for the label :math:`y` it is
+
+    .. math::
+       :label: eq-negative-log-likelihood
+
+       L(\log \mathbf{p}, y) = -\log p_y
+
+    Parameters
+    ----------
+    log_p
+        The logarithm of the probability of each class.
+    labels
+        The right class of each instance, a number from 0 to classes - 1.
+
+    Returns
+    -------
+    L
+        The loss of each instance, in nats.
+
+    Raises
+    ------
+    ValueError
+        If a label is no class, as in :func:`cross_entropy`.
+
+    Examples
+    --------
+    A class that had one chance in four costs log 4:
+
+    >>> import numpy as np
+    >>> from dlnotes.networks.losses import negative_log_likelihood
+    >>> log_p = np.log(np.array([[0.25, 0.75]]))
+    >>> np.exp(negative_log_likelihood(log_p, np.array([0]))).round(9)
+    array([4.])
+    """
+    known = _check_labels(labels, log_p.shape[-1])
+    xp = array_namespace(log_p)
+    k = xp.astype(xp.where(known, labels, 0), xp.int64)[..., None]
+    right = xp.take_along_axis(log_p, k, axis=-1)[..., 0]
+    return xp.where(known, -right, xp.nan)
+
+
+@checked
 def cross_entropy(
     logits: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]
 ) -> Float[Array, "*batch"]:
