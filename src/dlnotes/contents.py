@@ -7,6 +7,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "rectifiers",
         "smooth_rectifiers",
         "losses",
+        "regression_losses",
         "mlp",
         "backpropagation",
         "automatic_differentiation",

@@ -9,8 +9,6 @@ the squared error, if targets are normal around the prediction with a fixed devi
 
 References
 ----------
-* P. J. Huber (1964). Robust estimation of a location parameter. *Annals of Mathematical
-  Statistics* 35(1). https://doi.org/10.1214/aoms/1177703732
 * J. S. Bridle (1990). Probabilistic interpretation of feedforward classification
   network outputs, with relationships to statistical pattern recognition.
   *Neurocomputing*.
@@ -237,9 +235,9 @@ def negative_log_likelihood(
     """
     known = _check_labels(labels, log_p.shape[-1])
     xp = array_namespace(log_p)
-    k = xp.astype(xp.where(known, labels, 0), xp.int64)[..., None]
-    right = xp.take_along_axis(log_p, k, axis=-1)[..., 0]
-    return xp.where(known, -right, xp.nan)
+    classes = xp.arange(log_p.shape[-1], device=log_p.device)
+    right = xp.where(labels[..., None] == classes, log_p, 0)
+    return xp.where(known, -xp.sum(right, axis=-1), xp.nan)
 
 
 @checked
