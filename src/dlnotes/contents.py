@@ -9,6 +9,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "maxout",
         "smooth_rectifiers",
         "losses",
+        "regression_losses",
         "mlp",
         "backpropagation",
         "automatic_differentiation",

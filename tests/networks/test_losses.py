@@ -15,6 +15,7 @@ from dlnotes.networks.losses import (
     cross_entropy,
     cross_entropy_gradient,
     log_softmax,
+    negative_log_likelihood,
     softmax,
     squared_error,
     squared_error_gradient,
@@ -126,6 +127,38 @@ def test_all_axes_before_the_classes_are_of_instances(
     np.testing.assert_allclose(losses.ravel(), cross_entropy(logits, labels))
     flat = cross_entropy_gradient(logits, labels)
     np.testing.assert_allclose(gradient.reshape(12, 4), flat, atol=1e-16)
+
+
+@pytest.mark.verifies("eq-negative-log-likelihood")
+def test_the_negative_log_likelihood_is_pytorchs_where_a_class_is_ruled_out_too(
+    run: Run, rng: np.random.Generator
+) -> None:
+    log_p = np.log(rng.dirichlet(np.ones(4), size=(2, 6)))
+    labels = rng.integers(4, size=(2, 6))
+    log_p[0, :3, 2] = -np.inf
+    labels[0, :2] = 2, 1
+
+    got = run(negative_log_likelihood, log_p, labels)
+
+    theirs = torch.nn.NLLLoss(reduction="none")
+    want = theirs(torch.asarray(log_p).movedim(-1, 1), torch.asarray(labels))
+    np.testing.assert_allclose(got, want, rtol=1e-14)
+    assert np.isinf(got).sum() == 1
+
+
+@pytest.mark.verifies("eq-negative-log-likelihood")
+def test_of_a_log_softmax_it_is_the_cross_entropy_with_its_gradient(
+    rng: np.random.Generator,
+) -> None:
+    logits, labels = map(torch.asarray, draw_logits(rng))
+    logits.requires_grad_()
+
+    got = negative_log_likelihood(log_softmax(logits), labels)
+
+    want = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    torch.testing.assert_close(got, want)
+    slopes = [torch.autograd.grad(each.sum(), logits) for each in (got, want)]
+    torch.testing.assert_close(*slopes)
 
 
 @pytest.mark.verifies("eq-binary-cross-entropy")
@@ -265,8 +298,11 @@ def test_labels_and_logits_that_do_not_fit_are_refused() -> None:
         cross_entropy(np.ones((5, 3)), np.zeros(5))
 
 
+PICKING = [cross_entropy, cross_entropy_gradient, negative_log_likelihood]
+
+
 @pytest.mark.parametrize("label", [-1, 3, -100])
-@pytest.mark.parametrize("function", [cross_entropy, cross_entropy_gradient])
+@pytest.mark.parametrize("function", PICKING)
 def test_a_label_that_is_no_class_is_refused_by_name(
     array: Callable[[Any], Any], function: Any, label: int
 ) -> None:
@@ -279,7 +315,7 @@ def test_a_label_that_is_no_class_is_refused_by_name(
 
 
 @pytest.mark.parametrize("label", [-1, 3])
-@pytest.mark.parametrize("function", [cross_entropy, cross_entropy_gradient])
+@pytest.mark.parametrize("function", PICKING)
 @pytest.mark.parametrize("how", ["compiled", "mapped"])
 def test_where_labels_cannot_be_seen_what_is_no_class_is_not_a_number(
     function: Any, label: int, how: str

@@ -15,8 +15,12 @@ from dlnotes.networks.rectifiers import (
     elu_derivative,
     leaky_relu,
     leaky_relu_derivative,
+    prelu,
+    prelu_backward,
     relu,
     relu_derivative,
+    selu,
+    selu_derivative,
 )
 
 Run = Callable[..., NDArray[Any]]
@@ -40,6 +44,7 @@ KINDS: list[tuple[Any, Any, Any]] = [
         )
         for alpha in ALPHAS
     ),
+    (selu, selu_derivative, functional.selu),
 ]
 
 
@@ -84,9 +89,76 @@ def test_elu_is_pytorchs_from_minus_to_plus_infinity(run: Run, alpha: float) -> 
     np.testing.assert_allclose(got, want, rtol=1e-15)
 
 
+@pytest.mark.verifies("eq-selu")
+def test_selu_is_pytorchs_from_minus_to_plus_infinity(run: Run) -> None:
+    got = run(selu, GIVEN)
+
+    np.testing.assert_allclose(got, functional.selu(torch.asarray(GIVEN)), rtol=1e-15)
+
+
+@pytest.mark.verifies("eq-selu")
+def test_selu_keeps_mean_zero_and_variance_one_of_normal_numbers() -> None:
+    z = np.linspace(-12, 12, 24_001)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+    moments = [np.trapezoid(density * selu(z) ** k, z) for k in (1, 2)]
+
+    np.testing.assert_allclose(moments, [0, 1], atol=1e-6)
+
+
+@pytest.mark.verifies("eq-prelu")
+@pytest.mark.verifies("eq-prelu-gradient")
+@pytest.mark.parametrize("shape", [(3,), (7, 3), (2, 5, 3), (0, 3)])
+def test_prelu_and_its_gradients_are_pytorchs(
+    run: Run, rng: np.random.Generator, shape: tuple[int, ...]
+) -> None:
+    z, upstream, alpha = (rng.normal(size=each) for each in (shape, shape, 3))
+    z[..., :1] = z[..., :1].round()
+
+    a, slopes = run(prelu, z, alpha), run(prelu_backward, upstream, z, alpha)
+
+    leaves = [torch.asarray(each).requires_grad_() for each in (z, alpha)]
+    rows = leaves[0].reshape(-1, 3)
+    theirs = functional.prelu(rows, leaves[1]).reshape(shape)
+    np.testing.assert_allclose(a, theirs.detach(), rtol=1e-15)
+    wanted = torch.autograd.grad(theirs, leaves, torch.asarray(upstream))
+    for got, want in zip(slopes, wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+@pytest.mark.verifies("eq-prelu-gradient")
+def test_the_gradients_of_prelu_are_difference_quotients(
+    rng: np.random.Generator,
+) -> None:
+    z, upstream = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    alpha, h = rng.normal(size=3), 1e-6
+
+    z_gradient, alpha_gradient = prelu_backward(upstream, z, alpha)
+
+    assert abs(z).min() > h
+    rise = (prelu(z + h, alpha) - prelu(z - h, alpha)) / (2 * h)
+    np.testing.assert_allclose(z_gradient, upstream * rise, rtol=1e-8)
+    for k, step in enumerate(h * np.eye(3)):
+        rise = (prelu(z, alpha + step) - prelu(z, alpha - step)) / (2 * h)
+        assert alpha_gradient[k] == pytest.approx((upstream * rise).sum(), rel=1e-8)
+
+
+@pytest.mark.verifies("eq-prelu-gradient")
+def test_what_is_infinite_above_zero_has_no_part_in_a_slope() -> None:
+    z = torch.tensor([[torch.inf], [-2.0], [torch.nan]], dtype=torch.float64)
+    alpha = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
+
+    (gradient,) = torch.autograd.grad(prelu(z[:2], alpha).sum(), alpha)
+
+    assert gradient.item() == -2
+    assert prelu(z, alpha.detach()).flatten()[:2].tolist() == [torch.inf, -1.0]
+    assert prelu(z, alpha.detach()).isnan().flatten().tolist() == [False, False, True]
+
+
 @pytest.mark.verifies("eq-relu-derivative")
 @pytest.mark.verifies("eq-leaky-relu-derivative")
 @pytest.mark.verifies("eq-elu-derivative")
+@pytest.mark.verifies("eq-selu-derivative")
 @pytest.mark.parametrize(("value", "derivative", "_theirs"), KINDS)
 def test_the_derivatives_are_difference_quotients(
     run: Run, rng: np.random.Generator, value: Any, derivative: Any, _theirs: Any

@@ -21,6 +21,8 @@ from dlnotes.networks.activations import sigmoid
 from dlnotes.networks.rectifiers import relu
 from dlnotes.networks.smooth_rectifiers import (
     ACTIVATIONS,
+    exact_gelu,
+    exact_gelu_derivative,
     gelu,
     gelu_derivative,
     mish,
@@ -36,6 +38,7 @@ SMOOTH: list[tuple[Any, Any, Any]] = [
     (softplus, sigmoid, lambda z: functional.softplus(z, threshold=100)),
     (silu, silu_derivative, functional.silu),
     (gelu, gelu_derivative, lambda z: functional.gelu(z, approximate="tanh")),
+    (exact_gelu, exact_gelu_derivative, functional.gelu),
     (mish, mish_derivative, functional.mish),
     (sine, sine_derivative, torch.sin),
 ]
@@ -60,6 +63,7 @@ def test_far_left_softplus_is_the_exponential_to_the_last_digits(run: Run) -> No
 @pytest.mark.verifies("eq-gated")
 @pytest.mark.verifies("eq-silu")
 @pytest.mark.verifies("eq-gelu")
+@pytest.mark.verifies("eq-exact-gelu")
 @pytest.mark.verifies("eq-mish")
 @pytest.mark.verifies("eq-sine")
 @smooth
@@ -76,6 +80,18 @@ def test_gelu_is_within_a_two_thousandth_of_the_normal_distributions() -> None:
     error = abs(gelu(z) - z * ndtr(z)).max()
 
     assert 4e-4 < error < 5e-4
+
+
+@pytest.mark.verifies("eq-exact-gelu")
+@pytest.mark.verifies("eq-exact-gelu-derivative")
+def test_far_left_the_exact_gelu_keeps_its_digits(run: Run) -> None:
+    z = np.array([-37.0, -20.0, -8.0, -1.0, 0.0, 8.0])
+
+    value, slope = run(exact_gelu, z), run(exact_gelu_derivative, z)
+
+    np.testing.assert_allclose(value, z * ndtr(z), rtol=1e-12)
+    want = ndtr(z) + z * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    np.testing.assert_allclose(slope, want, rtol=1e-12)
 
 
 @pytest.mark.verifies("eq-softplus")
@@ -103,6 +119,7 @@ def test_far_left_the_derivative_of_gelu_is_below_the_exact_one_by_powers_of_ten
 
 
 @pytest.mark.verifies("eq-gelu-derivative")
+@pytest.mark.verifies("eq-exact-gelu-derivative")
 @pytest.mark.verifies("eq-mish-derivative")
 @pytest.mark.verifies("eq-sine-derivative")
 @smooth

@@ -80,6 +80,23 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "leaky relu in place": ("LeakyReLU", {"inplace": True}, (5, 4)),
     "elu": ("ELU", {"alpha": 0.7}, (5, 4)),
     "elu in place": ("ELU", {"inplace": True}, (5, 4)),
+    "prelu": ("PReLU", {}, (5, 4)),
+    "prelu of a number": ("PReLU", {}, ()),
+    "prelu, a slope for each channel": ("PReLU", {"num_parameters": 3}, (2, 3, 4, 5)),
+    "prelu, no instance": ("PReLU", {"num_parameters": 3}, (0, 3)),
+    "selu": ("SELU", {}, (5, 4)),
+    "selu in place": ("SELU", {"inplace": True}, (5, 4)),
+    "gelu": ("GELU", {}, (5, 4)),
+    "gelu by tanh": ("GELU", {"approximate": "tanh"}, (5, 4)),
+    "softplus": ("Softplus", {}, (5, 4)),
+    "softplus, sharp": ("Softplus", {"beta": 2.5, "threshold": 1}, (5, 4)),
+    "softplus, turned": ("Softplus", {"beta": -0.5, "threshold": 0.2}, (5, 4)),
+    "softmax": ("Softmax", {"dim": 1}, (2, 3, 4)),
+    "softmax of a number": ("Softmax", {"dim": 0}, ()),
+    "softmax, first axis": ("Softmax", {"dim": -3}, (2, 3, 4)),
+    "softmax, no class": ("Softmax", {"dim": 1}, (2, 0)),
+    "log softmax": ("LogSoftmax", {"dim": 1}, (2, 3, 4)),
+    "log softmax, last axis": ("LogSoftmax", {"dim": -1}, (5, 4)),
     "sigmoid": ("Sigmoid", {}, (2, 3, 4)),
     "tanh": ("Tanh", {}, ()),
     "flatten": ("Flatten", {"start_dim": 0, "end_dim": 1}, (2, 3, 4)),
@@ -158,6 +175,8 @@ def both(name: str, settings: dict[str, Any]) -> tuple[Any, Any]:
     if name == "Conv2d":
         settings = {"in_channels": 4, "out_channels": 6, **settings}
     ours, theirs = getattr(nn, name)(**settings), getattr(torch.nn, name)(**settings)
+    if name == "PReLU":
+        torch.nn.init.normal_(theirs.weight)
     ours.load_state_dict(theirs.state_dict())
     return ours, theirs
 
@@ -291,11 +310,133 @@ def test_gradients_of_filters_lie_in_memory_as_the_filters_do(
     assert layer.weight.grad.stride() == layer.weight.stride()
 
 
-@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU"])
+@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU", "SELU"])
 def test_what_works_in_place_returns_its_argument(name: str) -> None:
     X = numbers(5, 4)
 
     assert getattr(nn, name)(inplace=True)(X) is X
+
+
+@pytest.mark.parametrize("name", ["Softmax", "LogSoftmax"])
+@pytest.mark.parametrize("shape", [(), (4,), (5, 4), (2, 3, 4), (2, 3, 4, 2)])
+def test_an_axis_that_is_not_named_is_chosen_with_pytorch_s_warning(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    X = numbers(*shape)
+    with pytest.warns(UserWarning, match="Implicit dimension choice") as expected:
+        want = getattr(torch.nn, name)()(X)
+
+    with pytest.warns(UserWarning, match="Implicit dimension choice") as said:
+        got = getattr(nn, name)()(X)
+
+    torch.testing.assert_close(got, want)
+    assert str(said[0].message) == str(expected[0].message)
+
+
+PAIRS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{
+        f"{name}, {reduction}": (name, {"reduction": reduction})
+        for name in ("MSELoss", "L1Loss", "BCEWithLogitsLoss")
+        for reduction in ("mean", "sum", "none")
+    },
+    "weights": ("BCEWithLogitsLoss", {"weight": torch.tensor([0.5, 2.0, 0.0, 1.0])}),
+    "weights of instances": (
+        "BCEWithLogitsLoss",
+        {"weight": torch.rand(5, 1), "reduction": "none"},
+    ),
+    "weights of positives": (
+        "BCEWithLogitsLoss",
+        {"pos_weight": torch.tensor([0.5, 2.0, 0.0, 1.0]), "reduction": "none"},
+    ),
+    "both weights": (
+        "BCEWithLogitsLoss",
+        {"weight": torch.rand(5, 4), "pos_weight": torch.rand(4)},
+    ),
+    "deprecated": ("MSELoss", {"size_average": False}),
+    "deprecated too": ("L1Loss", {"reduce": False}),
+}
+
+
+@pytest.mark.filterwarnings("ignore:size_average and reduce args will be deprecated")
+@pytest.mark.parametrize(("name", "settings"), PAIRS.values(), ids=PAIRS.keys())
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_loss_of_two_tensors_has_pytorch_s_gradients_in_both(
+    name: str, settings: dict[str, Any], dtype: torch.dtype, other_device: torch.device
+) -> None:
+    ours, theirs = both(name, settings)
+    x = numbers(5, 4).mul(3)
+    y = (numbers(5, 4).sigmoid() if name[0] == "B" else numbers(5, 4).flip(0)).to(dtype)
+    y[0] = y[0].round()
+
+    def outcome(module: Any, device: Any = "cpu") -> list[Tensor]:
+        module = deepcopy(module).to(device)
+        leaves = [each.to(device).requires_grad_() for each in (x.clone(), y.clone())]
+        loss = module(*leaves)
+        upstream = (numbers(*loss.shape) + 0.1).to(loss)
+        slopes = torch.autograd.grad(loss, leaves, upstream)
+        return [each.cpu() for each in (loss, *slopes)]
+
+    assert repr(ours) == repr(theirs)
+    tolerance = {"rtol": 1e-5, "atol": 1e-6}  # of single precision
+    torch.testing.assert_close(outcome(ours), outcome(theirs), **tolerance)
+    torch.testing.assert_close(outcome(ours, other_device), outcome(ours))
+
+
+@pytest.mark.parametrize("name", ["MSELoss", "L1Loss"])
+@pytest.mark.parametrize("shapes", [((5, 4), (4,)), ((5, 1), (5,)), ((), (3,))])
+def test_targets_of_another_shape_are_repeated_with_pytorch_s_warning(
+    name: str, shapes: tuple[tuple[int, ...], tuple[int, ...]]
+) -> None:
+    x, y = (numbers(*shape) for shape in shapes)
+    with pytest.warns(UserWarning, match="Using a target size") as expected:
+        want = getattr(torch.nn, name)()(x, y)
+
+    with pytest.warns(UserWarning, match="Using a target size") as said:
+        got = getattr(nn, name)()(x, y)
+
+    torch.testing.assert_close(got, want)
+    assert str(said[0].message) == str(expected[0].message)
+
+
+KINDS = torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool
+KINDS += torch.uint8, torch.complex64
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex values to real")
+@pytest.mark.parametrize("name", ["MSELoss", "L1Loss"])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_numbers_of_all_kinds_are_mixed_where_pytorch_mixes_them(
+    name: str, reduction: str
+) -> None:
+    ours, theirs = both(name, {"reduction": reduction})
+    taken = 0
+    for kinds in product(KINDS, KINDS):
+        x, y = (
+            each.abs().mul(3).to(kind)
+            for each, kind in zip(
+                (numbers(3, 4), numbers(3, 4) + 1), kinds, strict=True
+            )
+        )
+        try:
+            want = theirs(x, y)
+        except (RuntimeError, NotImplementedError) as refused:
+            with pytest.raises(type(refused), match=re.escape(str(refused))):
+                ours(x, y)
+            continue
+        taken += 1
+        half = torch.bfloat16 in (x.dtype, y.dtype)
+        off = {"rtol": 2e-2, "atol": 2e-2} if half else {}
+        torch.testing.assert_close(ours(x, y), want, **off)
+    assert taken > 9
+
+
+def test_a_logit_without_end_that_is_right_costs_nothing() -> None:
+    z, y = torch.tensor([-torch.inf, torch.inf]), torch.tensor([0.0, 1.0])
+
+    loss = nn.BCEWithLogitsLoss(reduction="none")(z, y)
+
+    assert loss.tolist() == [0, 0]
+    assert torch.nn.BCEWithLogitsLoss(reduction="none")(z, y).isnan().all()
 
 
 LOSSES: dict[str, dict[str, Any]] = {
@@ -316,12 +457,16 @@ SHAPES = {"one": (4,), "batch": (5, 4), "places": (2, 4, 3, 2), "none": (0, 4)}
 @pytest.mark.parametrize("settings", LOSSES.values(), ids=LOSSES.keys())
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 @pytest.mark.parametrize("target", ["labels", "bytes", "ignored", "left out", "shares"])
+@pytest.mark.parametrize("name", ["CrossEntropyLoss", "NLLLoss"])
 def test_the_loss_is_pytorch_s_and_computed_where_its_input_is(
     settings: dict[str, Any],
     shape: tuple[int, ...],
     target: str,
+    name: str,
     other_device: torch.device,
 ) -> None:
+    if name == "NLLLoss" and (target == "shares" or "label_smoothing" in settings):
+        return
     logits, classes = numbers(*shape), min(1, len(shape) - 1)
     places = shape[:classes] + shape[classes + 1 :]
     wanted = torch.randint(4, places)
@@ -334,8 +479,7 @@ def test_the_loss_is_pytorch_s_and_computed_where_its_input_is(
     elif target == "shares":
         wanted = torch.rand(shape).softmax(classes)
     whole = wanted if target == "shares" else wanted.long()  # it smooths no bytes
-    ours = nn.CrossEntropyLoss(**settings)
-    theirs = torch.nn.CrossEntropyLoss(**settings)
+    ours, theirs = both(name, settings)
 
     assert repr(ours) == repr(theirs)
     expected, found = results(theirs, logits, whole), results(ours, logits, wanted)
@@ -357,6 +501,8 @@ MAKING: dict[str, tuple[str, dict[str, Any]]] = {
     "padding": ("Conv2d", {"kernel_size": 3, "padding": "much"}),
     "unknown": ("Linear", {"in_features": 4, "out_features": 3, "units": 3}),
     "no elu": ("ELU", {"negative_slope": 0.1}),
+    "no axis": ("Softmax", {"axis": 1}),
+    "no smoothing": ("NLLLoss", {"label_smoothing": 0.1}),
 }
 
 
@@ -434,6 +580,44 @@ CALLS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
         (numbers(2, 4, 3), torch.zeros(2, 3).byte()),
     ),
     "sigmoid of a list": ("Sigmoid", {}, ([1.0],)),
+    "prelu of a list": ("PReLU", {}, ([1.0],)),
+    "prelu, slopes": ("PReLU", {"num_parameters": 3}, (numbers(3, 4),)),
+    "prelu, one axis": ("PReLU", {"num_parameters": 4}, (numbers(4),)),
+    "prelu, precision": ("PReLU", {}, (numbers(3, 4).double(),)),
+    "gate": ("GELU", {"approximate": "sigmoid"}, (numbers(3, 4),)),
+    "axis": ("Softmax", {"dim": 2}, (numbers(3, 4),)),
+    "kind of axis": ("LogSoftmax", {"dim": "last"}, (numbers(3, 4),)),
+    "softmax of a list": ("Softmax", {"dim": 0}, ([1.0],)),
+    "errors": ("MSELoss", {}, (numbers(3, 4), numbers(3, 3))),
+    "error of a list": ("L1Loss", {}, (numbers(3), [1.0, 2.0, 3.0])),
+    "errors of yes and no": ("L1Loss", {}, (numbers(3), torch.ones(3).bool())),
+    "median": ("L1Loss", {"reduction": "median"}, (numbers(3), numbers(3))),
+    "targets": ("BCEWithLogitsLoss", {}, (numbers(3, 4), numbers(4))),
+    "whole targets": ("BCEWithLogitsLoss", {}, (numbers(3), torch.ones(3).long())),
+    "weight of positives": (
+        "BCEWithLogitsLoss",
+        {"pos_weight": torch.ones(3)},
+        (numbers(3, 4), numbers(3, 4)),
+    ),
+    "weights of more": (
+        "BCEWithLogitsLoss",
+        {"weight": torch.ones(2, 3, 4)},
+        (numbers(3, 4), numbers(3, 4)),
+    ),
+    "likelihood, label": ("NLLLoss", {}, (numbers(2, 4), torch.tensor([0, 4]))),
+    "likelihood, batch": ("NLLLoss", {}, (numbers(5, 4), torch.tensor([0, 1]))),
+    "likelihood, shares": ("NLLLoss", {}, (numbers(2, 4), torch.ones(2, 4))),
+    "likelihood, kind": ("NLLLoss", {}, (numbers(2, 4), torch.zeros(2).int())),
+    "likelihood, weights": (
+        "NLLLoss",
+        {"weight": torch.ones(3)},
+        (numbers(2, 4), torch.tensor([0, 1])),
+    ),
+    "likelihood, precision": (
+        "NLLLoss",
+        {"weight": torch.ones(4).double()},
+        (numbers(2, 4), torch.tensor([0, 1])),
+    ),
     "window of nothing": ("MaxPool2d", {"kernel_size": 0}, (numbers(2, 3, 6, 8),)),
     "much padding": (
         "MaxPool2d",
@@ -505,7 +689,18 @@ def test_inputs_that_pytorch_refuses_are_refused_in_its_words(
 
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [("ReLU", {}), ("Sigmoid", {}), ("Tanh", {}), ("MaxPool2d", {"kernel_size": 3})],
+    [
+        ("ReLU", {}),
+        ("Sigmoid", {}),
+        ("Tanh", {}),
+        ("MaxPool2d", {"kernel_size": 3}),
+        ("PReLU", {}),
+        ("SELU", {}),
+        ("GELU", {}),
+        ("Softplus", {}),
+        ("Softmax", {"dim": 1}),
+        ("LogSoftmax", {"dim": 1}),
+    ],
 )
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int8, torch.uint8, torch.bool])
 def test_whole_numbers_are_taken_where_pytorch_takes_them(
@@ -594,6 +789,9 @@ BENT = {
     "leaky relu, turned up": ("LeakyReLU", {"negative_slope": -0.3}),
     "elu": ("ELU", {}),
     "elu, turned up": ("ELU", {"alpha": -0.3}),
+    "prelu": ("PReLU", {"init": 0.2}),
+    "selu": ("SELU", {}),
+    "softplus": ("Softplus", {"beta": 0.7}),
 }
 every_bend = pytest.mark.parametrize(
     ("name", "settings"), BENT.values(), ids=BENT.keys()
@@ -611,7 +809,7 @@ def test_first_and_second_derivatives_are_pytorch_s_far_below_and_at_zero(
     X = torch.tensor([*below, 0.0, 1e-9, 5.0, torch.inf], dtype=dtype)
     found = []
 
-    for module in both(name, settings):
+    for module in (each.to(dtype) for each in both(name, settings)):
         leaf = X.clone().requires_grad_()
         Y = module(leaf)
         (slope,) = torch.autograd.grad(Y.sum(), leaf, create_graph=True)

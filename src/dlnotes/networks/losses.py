@@ -9,8 +9,6 @@ the squared error, if targets are normal around the prediction with a fixed devi
 
 References
 ----------
-* P. J. Huber (1964). Robust estimation of a location parameter. *Annals of Mathematical
-  Statistics* 35(1). https://doi.org/10.1214/aoms/1177703732
 * J. S. Bridle (1990). Probabilistic interpretation of feedforward classification
   network outputs, with relationships to statistical pattern recognition.
   *Neurocomputing*.
@@ -193,6 +191,53 @@ def log_softmax(
     xp, below = array_namespace(logits), _below_largest(logits)
     log_p = below - xp.log(_sum(xp.exp(below)))[..., None]
     return xp.astype(log_p, logits.dtype, copy=False)
+
+
+@checked
+def negative_log_likelihood(
+    log_p: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]
+) -> Float[Array, "*batch"]:
+    r"""Take minus the log-probability of the label of each instance.
+
+    Where a network has computed the logarithms already, for the label :math:`y` it is
+
+    .. math::
+       :label: eq-negative-log-likelihood
+
+       L(\log \mathbf{p}, y) = -\log p_y
+
+    Parameters
+    ----------
+    log_p
+        The logarithm of the probability of each class.
+    labels
+        The right class of each instance, a number from 0 to classes - 1.
+
+    Returns
+    -------
+    L
+        The loss of each instance, in nats.
+
+    Raises
+    ------
+    ValueError
+        If a label is no class, as in :func:`cross_entropy`.
+
+    Examples
+    --------
+    A class that had one chance in four costs log 4:
+
+    >>> import numpy as np
+    >>> from dlnotes.networks.losses import negative_log_likelihood
+    >>> log_p = np.log(np.array([[0.25, 0.75]]))
+    >>> np.exp(negative_log_likelihood(log_p, np.array([0]))).round(9)
+    array([4.])
+    """
+    known = _check_labels(labels, log_p.shape[-1])
+    xp = array_namespace(log_p)
+    classes = xp.arange(log_p.shape[-1], device=log_p.device)
+    right = xp.where(labels[..., None] == classes, log_p, 0)
+    return xp.where(known, -xp.sum(right, axis=-1), xp.nan)
 
 
 @checked

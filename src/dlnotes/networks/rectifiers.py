@@ -5,7 +5,7 @@ one wherever the unit is active, so it does not shrink the gradient there, and s
 such units come close to any curve.  Fukushima (1969) had it in a network that sees;
 Nair and Hinton (2010), Glorot et al. (2011) and the success of AlexNet (Krizhevsky et
 al., 2012) made it the usual activation function of deep networks.  A unit that is never
-active cannot learn; leaky ReLU and ELU are remedies.
+active cannot learn; leaky ReLU, PReLU, ELU and SELU are remedies.
 
 References
 ----------
@@ -39,11 +39,17 @@ References
   Computer Vision*. https://arxiv.org/abs/1502.01852
 * D.-A. Clevert, T. Unterthiner and S. Hochreiter (2015). Fast and accurate deep network
   learning by exponential linear units (ELUs). https://arxiv.org/abs/1511.07289
+* G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter (2017). Self-normalizing
+  neural networks. *Advances in Neural Information Processing Systems* 30.
+  https://arxiv.org/abs/1706.02515
 """
 
 from jaxtyping import Float, Real
 
 from dlnotes.arrays import Array, array_namespace, checked
+
+#: The two numbers of the SELU that keep mean 0 and variance 1 in place.
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 @checked
@@ -200,6 +206,98 @@ def leaky_relu_derivative(
 
 
 @checked
+def prelu(
+    z: Float[Array, "*batch units"], alpha: Float[Array, "units"]
+) -> Float[Array, "*batch units"]:
+    r"""Multiply negative pre-activations by a slope that is learned.
+
+    It is the leaky ReLU, whose slope :math:`\alpha_k` below zero is a parameter of the
+    unit :math:`k`:
+
+    .. math::
+       :label: eq-prelu
+
+       f(z_k) = \max(0, z_k) + \alpha_k \min(0, z_k)
+
+    Parameters
+    ----------
+    z
+        The pre-activation of each unit.
+    alpha
+        The slope :math:`\alpha_k` of each unit below zero.
+
+    Returns
+    -------
+    a
+        The activation of each unit.
+
+    Examples
+    --------
+    A slope of 1 makes a unit linear, and a slope of -1 makes it the absolute value:
+
+    >>> import numpy as np
+    >>> from dlnotes.networks.rectifiers import prelu
+    >>> prelu(np.array([[-3.0, -3.0], [2.0, 2.0]]), np.array([1.0, -1.0]))
+    array([[-3.,  3.],
+           [ 2.,  2.]])
+    """
+    xp = array_namespace(z)
+    return xp.where(z > 0, z, 0) + alpha * xp.where(z > 0, 0, z)
+
+
+@checked
+def prelu_backward(
+    upstream: Float[Array, "*batch units"],
+    z: Float[Array, "*batch units"],
+    alpha: Float[Array, "units"],
+) -> tuple[Float[Array, "*batch units"], Float[Array, "units"]]:
+    r"""Take the gradient back through a PReLU, to its slopes too.
+
+    An instance counts for the slope if its pre-activation is negative, as much as that
+    is; :math:`n` runs over the instances, and zero counts as negative for :math:`z`:
+
+    .. math::
+       :label: eq-prelu-gradient
+
+       \frac{\partial L}{\partial z_{nk}} &= \frac{\partial L}{\partial a_{nk}}
+       \begin{cases} 1 & z_{nk} > 0, \\ \alpha_k & z_{nk} \le 0 \end{cases} \\
+       \frac{\partial L}{\partial \alpha_k} &= \sum_n
+       \frac{\partial L}{\partial a_{nk}} \min(0, z_{nk})
+
+    Parameters
+    ----------
+    upstream
+        The gradient of the loss with respect to the activations.
+    z
+        The pre-activation of each unit.
+    alpha
+        The slope of each unit below zero.
+
+    Returns
+    -------
+    z_gradient
+        The gradient with respect to the pre-activations.
+    alpha_gradient
+        The gradient with respect to the slopes.
+
+    Examples
+    --------
+    Two instances of one unit.  Only the negative one counts for the slope:
+
+    >>> import numpy as np
+    >>> from dlnotes.networks.rectifiers import prelu_backward
+    >>> upstream, z = np.array([[10.0], [10.0]]), np.array([[-3.0], [2.0]])
+    >>> z_gradient, alpha_gradient = prelu_backward(upstream, z, np.array([0.25]))
+    >>> z_gradient.tolist(), alpha_gradient.tolist()
+    ([[2.5], [10.0]], [-30.0])
+    """
+    xp, instances = array_namespace(z), tuple(range(z.ndim - 1))
+    below = xp.where(z > 0, 0, z)
+    alpha_gradient = xp.sum(upstream * below, axis=instances)
+    return upstream * xp.where(z > 0, 1, alpha), alpha_gradient
+
+
+@checked
 def elu(z: Float[Array, "*shape"], *, alpha: float = 1.0) -> Float[Array, "*shape"]:
     r"""Let negative pre-activations level off at a negative number.
 
@@ -276,3 +374,72 @@ def elu_derivative(
     xp = array_namespace(z)
     below, active = xp.where(z > 0, 0.0, z), relu_derivative(z)
     return active + alpha * (1 - active) * xp.exp(below)
+
+
+@checked
+def selu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    r"""Scale an ELU so that activations keep mean 0 and variance 1.
+
+    With two fixed numbers, a scale :math:`\lambda` and the level of an ELU
+    :math:`\alpha`, it is
+
+    .. math::
+       :label: eq-selu
+
+       f(z) = \lambda \begin{cases} z & z > 0, \\ \alpha\,(e^z - 1) & z \le 0
+       \end{cases}, \qquad \lambda \approx 1.0507, \quad \alpha \approx 1.6733
+
+    Parameters
+    ----------
+    z
+        The pre-activation of each unit.
+
+    Returns
+    -------
+    a
+        The activation of each unit.
+
+    Examples
+    --------
+    A million standard normal numbers keep their mean and their variance:
+
+    >>> import numpy as np
+    >>> from dlnotes.networks.rectifiers import selu
+    >>> a = selu(np.random.default_rng(0).normal(size=1_000_000))
+    >>> abs(a.mean()).round(2), a.var().round(2)
+    (np.float64(0.0), np.float64(1.0))
+    """
+    return SELU_SCALE * elu(z, alpha=SELU_ALPHA)
+
+
+@checked
+def selu_derivative(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    r"""Differentiate the SELU.
+
+    It is that of the ELU, scaled, and above zero it is more than one:
+
+    .. math::
+       :label: eq-selu-derivative
+
+       f'(z) = \lambda \begin{cases} 1 & z > 0, \\ \alpha\,e^z & z \le 0 \end{cases}
+
+    Parameters
+    ----------
+    z
+        The pre-activation of each unit.
+
+    Returns
+    -------
+    derivative
+        The derivative at each.
+
+    Examples
+    --------
+    It jumps at zero, from the product of both numbers down to the scale:
+
+    >>> import numpy as np
+    >>> from dlnotes.networks.rectifiers import selu_derivative
+    >>> selu_derivative(np.array([-1e-9, 1e-9])).round(4).tolist()
+    [1.7581, 1.0507]
+    """
+    return SELU_SCALE * elu_derivative(z, alpha=SELU_ALPHA)

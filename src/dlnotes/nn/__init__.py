@@ -8,22 +8,50 @@ from typing import Any
 import torch.nn
 from torch.nn import Flatten
 
-from dlnotes.nn.activation import ELU, LeakyReLU, ReLU, Sigmoid, Tanh
+from dlnotes.nn.activation import (
+    ELU,
+    GELU,
+    SELU,
+    LeakyReLU,
+    LogSoftmax,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from dlnotes.nn.convolution import Conv2d
 from dlnotes.nn.linear import Linear
-from dlnotes.nn.loss import CrossEntropyLoss
+from dlnotes.nn.loss import (
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+)
 from dlnotes.nn.pooling import MaxPool2d
 
 __all__ = [
     "ELU",
+    "GELU",
+    "SELU",
+    "BCEWithLogitsLoss",
     "Conv2d",
     "CrossEntropyLoss",
     "Flatten",
+    "L1Loss",
     "LeakyReLU",
     "Linear",
+    "LogSoftmax",
+    "MSELoss",
     "MaxPool2d",
+    "NLLLoss",
+    "PReLU",
     "ReLU",
     "Sigmoid",
+    "Softmax",
+    "Softplus",
     "Tanh",
 ]
 

@@ -3,15 +3,34 @@
 What `torch.fx` does not look into is a function of the module, beside its class.
 """
 
+from collections.abc import Callable
 from math import isfinite
 
 import torch
 from torch import Tensor
+from torch.nn.functional import _get_softmax_dim
 
 from dlnotes.networks.activations import sigmoid, tanh
-from dlnotes.networks.rectifiers import elu, elu_derivative, leaky_relu, relu
+from dlnotes.networks.losses import log_softmax, softmax
+from dlnotes.networks.rectifiers import (
+    SELU_ALPHA,
+    SELU_SCALE,
+    elu,
+    elu_derivative,
+    leaky_relu,
+    prelu,
+    relu,
+    selu,
+    selu_derivative,
+)
+from dlnotes.networks.smooth_rectifiers import exact_gelu, gelu, softplus
 from dlnotes.nn.errors import with_pytorch_errors
-from dlnotes.nn.precision import without_autocast
+from dlnotes.nn.precision import (
+    as_under_autocast,
+    single_on_a_gpu,
+    widen,
+    without_autocast,
+)
 
 
 class ReLU(torch.nn.ReLU):
@@ -32,6 +51,15 @@ class LeakyReLU(torch.nn.LeakyReLU):
         return _leaky_relu(input, alpha=self.negative_slope, inplace=self.inplace)
 
 
+class PReLU(torch.nn.PReLU):
+    """:func:`dlnotes.networks.rectifiers.prelu`; the drop-in for PyTorch's."""
+
+    @with_pytorch_errors(torch.nn.PReLU.forward)
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Rectify each number, and let a learned part of it through."""
+        return _prelu(input, self.weight)
+
+
 class ELU(torch.nn.ELU):
     """:func:`dlnotes.networks.rectifiers.elu`; the drop-in for PyTorch's."""
 
@@ -39,6 +67,39 @@ class ELU(torch.nn.ELU):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Rectify each number, and let it level off."""
         return _elu(input, alpha=self.alpha, inplace=self.inplace)
+
+
+class SELU(torch.nn.SELU):
+    """:func:`dlnotes.networks.rectifiers.selu`; the drop-in for PyTorch's."""
+
+    @with_pytorch_errors(torch.nn.SELU.forward)
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Rectify each number, and keep mean 0 and variance 1."""
+        return _selu(input, inplace=self.inplace)
+
+
+class Softplus(torch.nn.Softplus):
+    """:func:`dlnotes.networks.smooth_rectifiers.softplus`; the drop-in for PyTorch's.
+
+    Where ``beta`` times the input is above ``threshold`` it is the input.
+    """
+
+    @with_pytorch_errors(torch.nn.Softplus.forward)
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Rectify each number with a rounded kink."""
+        return _softplus(input, beta=self.beta, threshold=self.threshold)
+
+
+class GELU(torch.nn.GELU):
+    """:func:`dlnotes.networks.smooth_rectifiers.exact_gelu`; PyTorch's drop-in.
+
+    With ``approximate="tanh"`` it is :func:`dlnotes.networks.smooth_rectifiers.gelu`.
+    """
+
+    @with_pytorch_errors(torch.nn.GELU.forward)
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Multiply each number by the probability that a normal one is below it."""
+        return _gelu(input, approximate=self.approximate)
 
 
 class Sigmoid(torch.nn.Sigmoid):
@@ -59,6 +120,24 @@ class Tanh(torch.nn.Tanh):
         return _tanh(input)
 
 
+class Softmax(torch.nn.Softmax):
+    """:func:`dlnotes.networks.losses.softmax`; the drop-in for PyTorch's."""
+
+    @with_pytorch_errors(torch.nn.Softmax.forward)
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Turn logits into probabilities along an axis."""
+        return _softmax(input, self.dim)
+
+
+class LogSoftmax(torch.nn.LogSoftmax):
+    """:func:`dlnotes.networks.losses.log_softmax`; the drop-in for PyTorch's."""
+
+    @with_pytorch_errors(torch.nn.LogSoftmax.forward)
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Turn logits into logarithms of probabilities along an axis."""
+        return _log_softmax(input, self.dim)
+
+
 @torch.fx.wrap
 @without_autocast
 def _relu(z: Tensor, *, inplace: bool) -> Tensor:
@@ -75,15 +154,64 @@ def _leaky_relu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
 
 
 @torch.fx.wrap
+@as_under_autocast
+def _prelu(z: Tensor, weight: Tensor) -> Tensor:
+    if z.dtype != weight.dtype:
+        raise TypeError(f"got {z.dtype} and {weight.dtype}, wants one")
+    shared = len(weight) == 1
+    if z.ndim < 2 and not shared:
+        raise ValueError(f"no axis of {tuple(z.shape)} has a slope for each")
+    Z = widen(z.reshape(1) if z.ndim == 0 else z if shared else z.movedim(1, -1))
+    alpha = widen(weight).expand(Z.shape[-1]) if shared else widen(weight)
+    a = _twice_differentiable(prelu(Z, alpha)).to(z.dtype)
+    return a.reshape(z.shape) if shared else a.movedim(-1, 1)
+
+
+@torch.fx.wrap
 @without_autocast
 def _elu(z: Tensor, *, alpha: float, inplace: bool) -> Tensor:
-    """Compute the ELU from pieces of which each has PyTorch's derivatives."""
     _check(z, alpha)
-    # PyTorch differentiates expm1 as its result plus 1, which far below 0 is rounded.
-    far = elu_derivative(z, alpha=alpha) - alpha
-    a = torch.where(z < -1, far, elu(z, alpha=alpha))
-    a = torch.where(z == 0, leaky_relu(z, alpha=alpha), a)
+    a = _pieces(z, elu(z, alpha=alpha), elu_derivative(z, alpha=alpha), alpha)
     return z.copy_(a) if inplace else a
+
+
+@torch.fx.wrap
+@without_autocast
+def _selu(z: Tensor, *, inplace: bool) -> Tensor:
+    wide = widen(z)
+    a = _pieces(wide, selu(wide), selu_derivative(wide), SELU_SCALE * SELU_ALPHA)
+    return z.copy_(a) if inplace else a.to(z.dtype)
+
+
+@torch.fx.wrap
+@single_on_a_gpu
+def _softplus(z: Tensor, *, beta: float, threshold: float) -> Tensor:
+    if not z.is_floating_point():
+        raise TypeError(f"wants fractions, got {z.dtype}")
+    scaled = beta * widen(z)
+    a = torch.where(scaled > threshold, widen(z), softplus(scaled) / beta)
+    return a.to(z.dtype)
+
+
+@torch.fx.wrap
+@without_autocast
+def _gelu(z: Tensor, *, approximate: str) -> Tensor:
+    gates = {"none": exact_gelu, "tanh": gelu}
+    if approximate not in gates:
+        raise ValueError(f"approximate must be none or tanh, got {approximate}")
+    return gates[approximate](widen(z)).to(z.dtype)
+
+
+@torch.fx.wrap
+@single_on_a_gpu
+def _softmax(logits: Tensor, dim: int | None) -> Tensor:
+    return _along(softmax, logits, dim)
+
+
+@torch.fx.wrap
+@single_on_a_gpu
+def _log_softmax(logits: Tensor, dim: int | None) -> Tensor:
+    return _along(log_softmax, logits, dim)
 
 
 @torch.fx.wrap
@@ -96,6 +224,25 @@ def _sigmoid(z: Tensor) -> Tensor:
 @without_autocast
 def _tanh(z: Tensor) -> Tensor:
     return tanh(_as_float(z))
+
+
+def _pieces(z: Tensor, a: Tensor, slope: Tensor, alpha: float) -> Tensor:
+    """Compute an ELU from pieces of which each has PyTorch's derivatives."""
+    # PyTorch differentiates expm1 as its result plus 1, which far below 0 is rounded.
+    a = torch.where(z < -1, slope - alpha, a)
+    return torch.where(z == 0, leaky_relu(z, alpha=alpha), a)
+
+
+def _along(
+    function: Callable[[Tensor], Tensor], logits: Tensor, dim: int | None
+) -> Tensor:
+    """Compute along an axis what the section computes along the last one."""
+    if dim is None:
+        dim = _get_softmax_dim(function.__name__, logits.ndim, stacklevel=5)
+    lines = widen(logits).movedim(dim, -1)
+    if lines.ndim == 0:
+        return function(lines[None])[0].to(logits.dtype)
+    return function(lines).movedim(-1, dim).to(logits.dtype).contiguous()
 
 
 def _twice_differentiable(a: Tensor) -> Tensor:

@@ -21,7 +21,13 @@ def with_pytorch_errors(original: Callable[..., Any]) -> Callable[[Forward], For
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
                 return forward(*args, **kwargs)
-            except (ValueError, TypeError, RuntimeError, IndexError):
+            except (
+                ValueError,
+                TypeError,
+                RuntimeError,
+                IndexError,
+                AttributeError,
+            ):
                 with torch.no_grad():
                     original(*args, **kwargs)
                 raise

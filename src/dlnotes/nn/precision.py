@@ -41,6 +41,30 @@ def without_autocast(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def single_on_a_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand a function, where autocast is on, half precision on a GPU as single."""
+
+    @wraps(function)
+    def call(*given: Any, **settings: Any) -> Any:
+        if autocast_dtype(given[0]) is not None and given[0].device.type == "cuda":
+            given = (widen(given[0]), *given[1:])
+        return without_autocast(function)(*given, **settings)
+
+    return call
+
+
+def in_single(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand a function, where autocast is on, half precision as single."""
+
+    @wraps(function)
+    def call(*given: Any, **settings: Any) -> Any:
+        if autocast_dtype(given[0]) is not None:
+            given = tuple(widen(x) if isinstance(x, Tensor) else x for x in given)
+        return without_autocast(function)(*given, **settings)
+
+    return call
+
+
 def autocast_dtype(tensor: Tensor) -> torch.dtype | None:
     """Return the precision of products where a tensor is, or None without autocast."""
     if not isinstance(tensor, Tensor):
