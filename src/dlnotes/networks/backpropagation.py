@@ -32,7 +32,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from dlnotes.arrays import Array, array_namespace, checked
+from dlnotes.arrays import Array, array_namespace, checked, device_of
 from dlnotes.checks import at_least, generator, integer, positive
 from dlnotes.networks.losses import squared_error_gradient
 from dlnotes.networks.mlp import forward_pass
@@ -274,7 +274,7 @@ def numerical_gradient(
     """
     positive(h=h)
     xp, size = array_namespace(theta), prod(theta.shape)
-    places = xp.reshape(xp.arange(size, device=theta.device), theta.shape)
+    places = xp.reshape(xp.arange(size, device=device_of(theta)), theta.shape)
     gradient = theta
     for i in range(size):
         step = h * xp.astype(places == i, theta.dtype)

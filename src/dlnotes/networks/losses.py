@@ -25,7 +25,7 @@ from math import prod
 
 from jaxtyping import Float, Int
 
-from dlnotes.arrays import Array, array_namespace, checked, is_traced
+from dlnotes.arrays import Array, array_namespace, checked, device_of, is_traced
 from dlnotes.networks.activations import sigmoid
 from dlnotes.networks.smooth_rectifiers import softplus
 
@@ -235,7 +235,7 @@ def negative_log_likelihood(
     """
     known = _check_labels(labels, log_p.shape[-1])
     xp = array_namespace(log_p)
-    classes = xp.arange(log_p.shape[-1], device=log_p.device)
+    classes = xp.arange(log_p.shape[-1], device=device_of(log_p))
     right = xp.where(labels[..., None] == classes, log_p, 0)
     return xp.where(known, -xp.sum(right, axis=-1), xp.nan)
 
@@ -289,7 +289,7 @@ def cross_entropy(
     known = _check_labels(labels, logits.shape[-1])
     xp, below = array_namespace(logits), _below_largest(logits)
     instances = prod(labels.shape)
-    n = xp.arange(instances, device=logits.device)
+    n = xp.arange(instances, device=device_of(logits))
     k = xp.reshape(xp.astype(xp.where(known, labels, 0), n.dtype), (instances,))
     right = xp.reshape(below, (instances, logits.shape[-1]))[n, k]
     L = xp.log(_sum(xp.exp(below))) - xp.reshape(right, labels.shape)
@@ -343,7 +343,7 @@ def cross_entropy_gradient(
     """
     known = _check_labels(labels, logits.shape[-1])
     xp = array_namespace(logits)
-    classes = xp.arange(logits.shape[-1], device=logits.device)
+    classes = xp.arange(logits.shape[-1], device=device_of(logits))
     wanted = xp.astype(labels[..., None] == classes, logits.dtype)
     return softmax(logits) - xp.where(known[..., None], wanted, xp.nan)
 
@@ -452,7 +452,7 @@ def _check_labels(labels: Array, classes: int) -> Array:
     """Tell which labels are classes, and refuse others where numbers can be seen."""
     xp = array_namespace(labels)
     known = (labels >= 0) & (labels < classes)
-    if is_traced(labels) or str(labels.device) != "cpu":
+    if is_traced(labels) or str(device_of(labels)) != "cpu":
         return known
     try:
         outside = bool(xp.any(~known))

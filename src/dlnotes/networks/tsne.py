@@ -39,7 +39,7 @@ from typing import Any
 
 from jaxtyping import Float
 
-from dlnotes.arrays import Array, array_namespace, checked, is_traced
+from dlnotes.arrays import Array, array_namespace, checked, device_of, is_traced
 from dlnotes.checks import at_least, in_range, integer, positive
 from dlnotes.networks.losses import softmax
 
@@ -716,7 +716,7 @@ def _student_kernel(Y: Array) -> Array:
 def _diagonal(values: Array, fill: float) -> Array:
     """Replace what is of a point with itself."""
     xp = array_namespace(values)
-    n = xp.arange(values.shape[0], device=values.device)
+    n = xp.arange(values.shape[0], device=device_of(values))
     return xp.where(n[:, None] == n, fill, values)
 
 

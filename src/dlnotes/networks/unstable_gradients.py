@@ -47,7 +47,7 @@ from collections.abc import Callable
 
 from jaxtyping import Float
 
-from dlnotes.arrays import Array, array_namespace, checked
+from dlnotes.arrays import Array, array_namespace, checked, device_of
 from dlnotes.checks import at_least, integer, positive
 from dlnotes.networks.activations import tanh_derivative
 from dlnotes.networks.backpropagation import deltas
@@ -274,7 +274,7 @@ def mean_square(
     (array([1., 8.]), array([0.5, 4. ]))
     """
     xp = array_namespace(variance)
-    k = xp.arange(POINTS, dtype=variance.dtype, device=variance.device)
+    k = xp.arange(POINTS, dtype=variance.dtype, device=device_of(variance))
     x = STEP * (k - (POINTS - 1) / 2)
     weight = xp.exp(-(x**2) / 2)
     values = function(xp.sqrt(variance)[..., None] * x) ** 2

@@ -22,7 +22,14 @@ from typing import Generic
 
 from jaxtyping import Bool, Float
 
-from dlnotes.arrays import Array, ArrayTree, array_namespace, checked, is_traced
+from dlnotes.arrays import (
+    Array,
+    ArrayTree,
+    array_namespace,
+    checked,
+    device_of,
+    is_traced,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +142,7 @@ def truth_table_inputs(outputs: Float[Array, "rows"]) -> Float[Array, "rows inpu
     inputs = rows.bit_length() - 1
     if rows != 2.0**inputs:
         raise ValueError(f"outputs must have 1, 2, 4, 8, ... rows, got {rows}")
-    like = {"dtype": outputs.dtype, "device": outputs.device}
+    like = {"dtype": outputs.dtype, "device": device_of(outputs)}
     k, places = xp.arange(rows, **like), xp.arange(inputs - 1, -1, -1, **like)
     return xp.floor(k[:, None] / 2.0**places) % 2
 
