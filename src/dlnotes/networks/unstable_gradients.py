@@ -281,6 +281,7 @@ def mean_square(
     return xp.sum(values * weight, axis=-1) / xp.sum(weight)
 
 
+@checked
 def variance_path(
     variance: Float[Array, "*shape"],
     *,
@@ -343,6 +344,7 @@ def variance_path(
     return array_namespace(variance).stack(path)
 
 
+@checked
 def gradient_factor(
     variance: Float[Array, "*shape"],
     *,
@@ -399,6 +401,7 @@ def gradient_factor(
     return gain * mean_square(activation_derivative, variance)
 
 
+@checked
 def gradient_profile(
     layers: tuple[Perceptron[Array], ...],
     X: Float[Array, "batch inputs"],

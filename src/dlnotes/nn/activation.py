@@ -8,7 +8,7 @@ from math import isfinite
 
 import torch
 from torch import Tensor
-from torch.nn.functional import _get_softmax_dim
+from torch.nn.functional import _get_softmax_dim  # type: ignore[attr-defined]
 
 from dlnotes.networks.activations import sigmoid, tanh
 from dlnotes.networks.losses import log_softmax, softmax

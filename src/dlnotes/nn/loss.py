@@ -134,7 +134,7 @@ def _paired(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:  # noqa: A0
             "broadcasting. Please ensure they have the same size.",
             stacklevel=5,
         )
-    y_hat, y = torch.broadcast_tensors(input, target)
+    y_hat, y = torch.broadcast_tensors(input, target)  # type: ignore[no-untyped-call]
     dtype = torch.promote_types(y_hat.dtype, y.dtype)
     return y_hat.to(dtype), y.to(dtype)
 
