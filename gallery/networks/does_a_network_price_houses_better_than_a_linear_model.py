@@ -28,10 +28,11 @@ import torch
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import OneHotEncoder
+from torch.optim.lr_scheduler import LinearLR
 
 from dlnotes.lab import plots
 from dlnotes.lab.data import load
-from dlnotes.lab.fit import fit, predict
+from dlnotes.lab.fit import Callback, fit, predict
 from dlnotes.lab.models import MLP, he
 from dlnotes.lab.script import command_line
 from dlnotes.networks.rectifiers import relu
@@ -124,22 +125,36 @@ def forest(X, t, X_new, share):
 
 
 # %%
-# The network has two hidden layers.  Its targets are standardized as well, so that the
-# first outputs are not eleven units away from them.  Each training has initial weights
-# of its own.
+# The network has a hidden layer of 64 units, and each training begins with weights of
+# its own.  The learning rate falls to zero, without which the last steps would leave
+# the weights anywhere around a minimum.
 
 rng = np.random.default_rng(0)
 
 
+class Falling(Callback):
+    def before_training(self, run):
+        steps = run.epochs * run.steps_per_epoch
+        self.schedule = LinearLR(run.optimizer, 1, 0, total_iters=steps)
+
+    def after_step(self, _run, _loss):
+        self.schedule.step()
+
+
+# %%
+# Its targets are standardized as well, so that the first outputs are not eleven units
+# away from them.
+
+
 def network(X, t, X_new, weight_decay):
     mean, deviation = t.mean(), t.std()
-    model = MLP(rng, [X.shape[1], 64, 64, 1], relu, init_std=he)
-    keys = {"lr": 0.002, "weight_decay": weight_decay}
+    model = MLP(rng, [X.shape[1], 64, 1], relu, init_std=he)
+    keys = {"lr": 0.008, "weight_decay": weight_decay}
     keys = {"optimizer": torch.optim.AdamW(model.parameters(), **keys), "rng": rng}
-    keys |= {"loss": torch.nn.MSELoss(), "epochs": 30, "batch_size": 128}
+    keys |= {"loss": torch.nn.MSELoss(), "epochs": 20, "batch_size": 128}
     X, X_new = (torch.tensor(each, dtype=torch.float32) for each in (X, X_new))
     targets = torch.tensor((t - mean) / deviation, dtype=torch.float32)[:, None]
-    fit(model, X, targets, **keys)
+    fit(model, X, targets, callbacks=[Falling()], **keys)
     return predict(model, X_new)[:, 0].double().numpy() * deviation + mean
 
 
@@ -172,10 +187,10 @@ def chosen(model, settings, learn):
 # Every house is predicted once, by models that have not seen its fold.
 
 folds = np.array_split(np.random.default_rng(0).permutation(len(y)), 5)
+splits = [(np.concatenate([*folds[:k], *folds[k + 1 :]]), folds[k]) for k in range(5)]
 answers = {name: np.empty(len(y)) for name in ("neighborhood", *MODELS)}
 used = {name: [] for name in MODELS}
-for k, rows in enumerate(folds):
-    learn = np.concatenate([*folds[:k], *folds[k + 1 :]])
+for learn, rows in splits:
     X = columns_for(learn)
     answers["neighborhood"][rows] = neighborhood(learn, rows)
     for name, (model, settings) in MODELS.items():
@@ -203,9 +218,9 @@ for name in ("linear", "forest"):
 # %%
 # The answer
 # ----------
-# Yes, on this table.  In each of the five folds the network is closer than the linear
-# model and than the forest.  All three are far better than the median of the
-# neighborhood.
+# Yes, on this table and by little: on average and in nearly every fold the network is
+# closer than the linear model and than the forest.  All three are far better than the
+# median of the neighborhood.
 
 fig, ax = plt.subplots(figsize=(6, 3.2))
 plots.bars(ax, errors, name="RMSE of the logarithm of the price")
@@ -214,20 +229,21 @@ means = [f"{name} {each.mean():.3f}" for name, each in errors.items()]
 fig.set_label(f"Four bars with five dots each: {', '.join(means)}.")
 
 # %%
-# What did the logarithms of the areas do?
-# ----------------------------------------
-# The linear model again, with the areas as they are.  Much of what a network seems to
-# gain over a linear model is what the right scale of the inputs gains.
+# Is it luck?  Is it the logarithms?
+# ----------------------------------
+# The networks again, from other initial weights, and the linear model again, with the
+# areas as they are.  The first come out as before.  The second shows that much of what
+# a network seems to gain is what the right scale of the inputs gains.
 
-raw = np.array(
-    [
-        rmse(linear(X[learn], y[learn], X[rows], 1.0), y[rows])
-        for rows in folds
-        for learn in [np.setdiff1d(np.arange(len(y)), rows)]
-        for X in [columns_for(learn, X_raw)]
-    ]
-)
-print(f"linear: {raw.mean():.3f} with areas, {errors['linear'].mean():.3f} with logs")
+again, raw = np.empty((2, 5))
+for k, (learn, rows) in enumerate(splits):
+    X, X_areas = columns_for(learn), columns_for(learn, X_raw)
+    predicted = network(X[learn], y[learn], X[rows], used["network"][k])
+    again[k] = rmse(predicted, y[rows])
+    predicted = linear(X_areas[learn], y[learn], X_areas[rows], used["linear"][k])
+    raw[k] = rmse(predicted, y[rows])
+print(f"network {errors['network'].mean():.3f}, other weights {again.mean():.3f}")
+print(f"linear {errors['linear'].mean():.3f}, without logarithms {raw.mean():.3f}")
 
 # %%
 # Residuals
@@ -273,14 +289,15 @@ for row in worst:
 # Every claim of the prose, checked.  Run by hand, the script shows its figures at the
 # end.
 
-assert (errors["network"] < errors["linear"]).all()
-assert (errors["network"] < errors["forest"]).all()
+for name in ("linear", "forest"):
+    assert errors["network"].mean() < errors[name].mean() - 0.003
+    assert (errors["network"] < errors[name]).sum() >= 4
 assert (
     max(each.mean() for each in [*errors.values()][1:])
     < 0.6 * errors["neighborhood"].mean()
 )
+assert (again < errors["linear"]).sum() >= 4
 assert errors["linear"].mean() < raw.mean() - 0.004
-assert set(used["network"]) == {1.0}
 assert skews[0] > 1.5
 assert abs(skews[1]) < 0.2
 assert (residual[worst] < 0).all()

@@ -66,7 +66,8 @@ inputs = {
 X_all = np.log1p(np.stack([*inputs.values()], axis=1).astype(float))
 y_all = np.log1p(revenue)
 buys = y_all > 0
-print(f"{table.source}, {(~buys).mean():.1%} of them buy nothing; {[*inputs]}")
+print(f"{table.source}, {(~buys).mean():.1%} of them buy nothing")
+print(", ".join(inputs))
 
 # %%
 # The target is zero-inflated: a spike at zero, a gap with next to nobody in it, and a
@@ -233,7 +234,8 @@ for (learn, rows), setting in zip(splits, used["networks, two parts"], strict=Tr
 groups = np.array_split(np.argsort(chances), 8)
 said = np.array([chances[each].mean() for each in groups])
 seen = np.array([buys[each].mean() for each in groups])
-print("said", np.round(said, 2), "seen", np.round(seen, 2))
+print("said", np.round(said, 2))
+print("seen", np.round(seen, 2))
 
 # %%
 # It does: the chances are calibrated.  The answer of one part, a mean of the spike and
@@ -293,7 +295,8 @@ with tempfile.TemporaryDirectory() as folder:
     with path.open("w", newline="") as stream:
         csv.writer(stream).writerows([HEADER, *(visit() for _ in range(400))])
     visits = contest(path)
-print(visits.source, visits.columns["fullVisitorId"][0], [*visits.columns])
+print(visits.source)
+print({name: values[:2].tolist() for name, values in visits.columns.items()})
 
 # %%
 # From visits to customers

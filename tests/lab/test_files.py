@@ -22,11 +22,12 @@ def folder(tmp_path: Path) -> Path:
     """A folder of six images of one color and of different sizes, with its labels."""
     path = tmp_path / "images"
     path.mkdir()
-    rows = ["ID,Class"]
+    rows = []
     for k, color in enumerate([*CLASSES, *CLASSES[::-1]]):
         name = f"{k}.{['png', 'bmp', 'JPG'][k % 3]}"
         Image.new("RGB", (3 + 5 * k, 20 - 2 * k), COLORS[color]).save(path / name)
         rows.append(f"{name},{color}")
+    rows = ["ID,Class", *(rows[k] for k in (0, 4, 1, 5, 2, 3))]  # in no order
     (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n", "utf-8")
     return path
 
@@ -49,8 +50,8 @@ def test_images_of_all_sizes_come_in_the_order_of_the_labels(folder: Path) -> No
 
     assert found.X.shape == (6, 4, 6, 3)
     assert found.X.dtype == np.uint8
-    assert found.names == ("0.png", "1.bmp", "2.JPG", "3.png", "4.bmp", "5.JPG")
-    assert found.y.tolist() == [0, 1, 2, 2, 1, 0]
+    assert found.names == ("0.png", "4.bmp", "1.bmp", "5.JPG", "2.JPG", "3.png")
+    assert found.y.tolist() == [0, 1, 1, 0, 2, 2]
     assert found.classes == tuple(CLASSES)
     for image, label in zip(found.X, found.y, strict=True):
         difference = image.astype(int) - COLORS[CLASSES[label]]
@@ -84,7 +85,8 @@ def test_a_camera_that_was_turned_is_turned_back(folder: Path) -> None:
     exif[0x0112] = 6  # to be turned a quarter to the right, so left comes to be above
     image.save(folder / "2.JPG", exif=exif, quality=95)
 
-    bright = read(folder, (2, 2)).X[2].mean(axis=2) > 127
+    found = read(folder, (2, 2))
+    bright = found.X[found.names.index("2.JPG")].mean(axis=2) > 127
 
     assert bright.tolist() == [[True, True], [False, False]]
 
@@ -93,10 +95,11 @@ def test_gray_images_and_palettes_become_red_green_and_blue(folder: Path) -> Non
     Image.new("L", (5, 5), 77).save(folder / "0.png")
     Image.new("RGB", (5, 5), (9, 8, 7)).quantize(4).save(folder / "3.png")
 
-    X = read(folder).X
+    found = read(folder)
+    images = dict(zip(found.names, found.X, strict=True))
 
-    assert np.unique(X[0]).tolist() == [77]
-    assert X[3, 0, 0].tolist() == [9, 8, 7]
+    assert np.unique(images["0.png"]).tolist() == [77]
+    assert images["3.png"][0, 0].tolist() == [9, 8, 7]
 
 
 def test_what_is_no_image_by_its_name_is_no_error(folder: Path) -> None:
