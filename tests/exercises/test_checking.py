@@ -90,6 +90,40 @@ def test_what_a_wrong_answer_did_is_said(
     assert not feedback.right
 
 
+def test_a_mistake_that_hardly_shows_in_one_input_is_shown_in_another() -> None:
+    def nearly_square(x: Any) -> Any:
+        return x**2 * (1 + 1e-8 * (x.size == 2) + 0.5 * (x.size == 9))
+
+    square = Exercise(
+        name="square",
+        section="arithmetic",
+        task="Square every number.",
+        solution=lambda x: x**2,
+        inputs=lambda rng: {"x": rng.normal(size=rng.choice([2, 9]))},
+        mistakes=(),
+    )
+
+    feedback = check(square, nearly_square)
+
+    assert feedback.message == "Its result is 1.5 times what it should be."
+    assert feedback.case == "Seen for x of shape (9,)."
+
+
+def test_an_input_is_described_so_that_it_can_be_made_again() -> None:
+    exercise = Exercise(
+        name="sum",
+        section="arithmetic",
+        task="Add up.",
+        solution=lambda x, shape, f: f(x).sum() + len(shape),
+        inputs=lambda _: {"x": np.ones(2), "shape": (), "f": np.exp},
+        mistakes=(),
+    )
+
+    feedback = check(exercise, lambda x, shape, f: 0.0)
+
+    assert feedback.case == "Seen for x = [1., 1.], shape = () and f = exp."
+
+
 def test_two_mistakes_at_once_need_settings_of_one_function() -> None:
     both = check(DOUBLE, lambda x: (x**2) * 3 + 1)
     clash = check(DOUBLE, lambda x: 12 * x)

@@ -388,7 +388,7 @@ def test_the_precision_of_what_is_given_is_kept(
             r"upstream of shape \(1, 0\), but units is 1",
         ),
         (
-            lambda one: gradient_profile((Perceptron(one, one[:, :0]),), one, one[0]),
+            lambda one: gradient_profile((Perceptron(one, one[0]),), one, one[:, :0]),
             "upstream must have the shape",
         ),
     ],

@@ -79,7 +79,8 @@ def check(exercise: Exercise | str, answer: Answer, count: int = TRIALS) -> Feed
     ]
     if not wrong:
         return Feedback(right=True, message=_remarks(cases, given, wanted))
-    k = min(wrong, key=lambda k: (_single(cases[k]), *_size(cases[k])))
+    hardly = [wording.nearly(g, w) for g, w in zip(given, wanted, strict=True)]
+    k = min(wrong, key=lambda k: (hardly[k], _single(cases[k]), *_size(cases[k])))
     message = _recognized(exercise, cases, given, wanted)
     if not message:
         said = wording.difference(given[k], wanted[k], answer, exercise.signature)
