@@ -119,7 +119,7 @@ def test_an_input_is_described_so_that_it_can_be_made_again() -> None:
         mistakes=(),
     )
 
-    feedback = check(exercise, lambda x, shape, f: 0.0)
+    feedback = check(exercise, lambda *_: 0.0)
 
     assert feedback.case == "Seen for x = [1., 1.], shape = () and f = exp."
 
