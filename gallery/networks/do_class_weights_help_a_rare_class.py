@@ -231,7 +231,7 @@ for epochs, gain in zip(EPOCHS, gained, strict=True):
 
 confusions /= confusions.sum(axis=2, keepdims=True)
 fig, axes = plt.subplots(2, 1, figsize=(5.4, 6.8))
-ticks, names = (GROUPS, GROUPS), ("taken for, %", "")
+ticks, names = (["tops", "shoes", "rest"], GROUPS), ("taken for, %", "")
 for ax, name, confusion in zip(axes, METHODS[:2], confusions, strict=True):
     plots.heatmap(ax, 100 * confusion, form=".0f", ticks=ticks, names=names)
     ax.set(title=f"the loss {name}")
