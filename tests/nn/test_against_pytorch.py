@@ -297,6 +297,19 @@ def test_channels_that_are_last_in_memory_stay_last(name: str, what: str) -> Non
     torch.testing.assert_close(ours(X), theirs(X), check_stride=True)
 
 
+@pytest.mark.parametrize("dim", [0, 1, 2])
+@pytest.mark.parametrize("name", ["Softmax", "LogSoftmax", "GELU", "Softplus", "PReLU"])
+def test_of_numbers_in_another_order_in_memory_outputs_lie_as_pytorch_s(
+    name: str, dim: int
+) -> None:
+    ours, theirs = both(name, {"dim": dim} if "Softmax" in name else {})
+    X = numbers(3, 4, 5)
+
+    for given in (X.transpose(0, 2), X.permute(1, 2, 0), X[:, ::2]):
+        got, want = ours(given), theirs(given)
+        torch.testing.assert_close(got, want, check_stride=True)
+
+
 @pytest.mark.parametrize("shape", [(4, 1, 3, 3), (1, 4, 3, 3), (4, 4, 1, 1)])
 def test_gradients_of_filters_lie_in_memory_as_the_filters_do(
     shape: tuple[int, int, int, int],

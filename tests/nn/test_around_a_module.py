@@ -222,6 +222,7 @@ def test_under_autocast_results_have_the_precision_of_pytorch_s(
     ours, theirs = both(case)
     X, *others = given(case)
     X = X.to(half if dtype == "half" else dtype)
+    others = [each.to(X) if each.is_floating_point() else each for each in others]
 
     with torch.autocast("cpu", dtype=half):
         try:
