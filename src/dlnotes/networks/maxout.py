@@ -3,7 +3,8 @@ r"""Maxout.
 A maxout unit (Goodfellow et al., 2013) returns the largest of several weighted sums,
 its pieces, each with weights and a bias of its own.  So it learns a convex piecewise
 linear function, and the difference of two comes close to any continuous one on a
-bounded closed region.  It never saturates: for each instance one piece wins and passes the gradient on.
+bounded closed region.  It never saturates: for each instance one piece wins and passes
+the gradient on.
 
 References
 ----------
