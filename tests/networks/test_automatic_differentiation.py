@@ -423,6 +423,50 @@ def test_a_number_takes_the_precision_of_the_node(
         assert str(each.dtype).removeprefix("torch.") == dtype
 
 
+@pytest.mark.parametrize("kind", [int, float, np.int64, np.float32, np.float64])
+def test_no_number_changes_the_precision_of_a_node_or_stumbles_over_infinity(
+    kind: Callable[[int], Any],
+) -> None:
+    x, number = Node(np.array([1, np.inf], np.float32)), kind(2)
+
+    for node in (x * number, number * x, x + number, x / number, number - x):
+        assert node.value.dtype == np.float32
+        assert not np.isnan(node.value).any()
+
+
+@pytest.mark.parametrize("size", [1e-15, 1e25])
+def test_a_quotient_is_divided_once_and_has_no_square_that_overflows(
+    size: float,
+) -> None:
+    x, y = np.float32([3, -5]), np.float32([size, 2])
+    nodes, tensors = [Node(x), Node(y)], [torch.tensor(each) for each in (x, y)]
+    for each in tensors:
+        each.requires_grad_()
+
+    got = gradients(total(nodes[0] / nodes[1]), nodes)
+
+    want = torch.autograd.grad((tensors[0] / tensors[1]).sum(), tensors)
+    np.testing.assert_allclose(got[0], want[0], rtol=1e-6)
+    np.testing.assert_allclose(got[1], want[1], rtol=1e-6)
+    odd = np.arange(1.0, 200)
+    np.testing.assert_array_equal((Node(odd) / Node(odd)).value, 1)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 2), (1, 2, 3), (2,)])
+def test_a_shape_that_was_never_broadcast_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"shape must broadcast to \(2, 3\), got"):
+        unbroadcast(np.ones((2, 3)), shape)
+
+
+def test_a_stack_of_graphs_is_differentiated_by_vmap(rng: np.random.Generator) -> None:
+    stack = np.stack([draw_graph(rng, 5) for _ in range(3)])
+
+    rows = torch.func.vmap(reverse_mode)(torch.asarray(stack))
+
+    for row, D in zip(rows, stack, strict=True):
+        np.testing.assert_allclose(row, reverse_mode(D), rtol=1e-12)
+
+
 def test_nodes_of_two_libraries_do_not_mix() -> None:
     ours, theirs = Node(np.ones(2)), Node(torch.ones(2))
 

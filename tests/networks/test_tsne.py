@@ -78,6 +78,7 @@ def test_perplexity_is_e_to_the_entropy_of_scipy_with_zeros_too(
     P = rng.uniform(size=(7, 7)) * (rng.random((7, 7)) < 0.6) + np.eye(7)
     P /= P.sum(axis=1, keepdims=True)
     P[0], P[1, :4], P[1, 4:] = np.eye(7)[2], 0.25, 0.0
+    P[2] = [1 - 1e-13, 1e-13, 0, 0, 0, 0, 0]
 
     got = run(perplexity, P)
 
@@ -97,7 +98,7 @@ def test_each_point_gets_the_perplexity_that_is_wanted_whatever_the_scale(
     for i in range(12):
         D = ((np.delete(X, i, axis=0) - X[i]) ** 2).sum(axis=1)
         p = special.softmax(-D / 2 / sigma[i] ** 2)
-        assert np.exp(stats.entropy(p)) == pytest.approx(wanted, rel=1e-9)
+        assert np.exp(stats.entropy(p)) == pytest.approx(wanted, rel=1e-11)
 
 
 def test_the_search_for_bandwidths_stays_on_the_device_of_the_points(
@@ -136,6 +137,20 @@ def test_the_divergence_of_a_map_is_scipys(run: Run, rng: np.random.Generator) -
     want = pairs_by_loops(Y)
     np.testing.assert_allclose(Q, want, rtol=1e-12)
     assert float(C) == pytest.approx(stats.entropy(P.ravel(), want.ravel()), rel=1e-12)
+
+
+@pytest.mark.verifies("eq-tsne")
+def test_the_divergence_of_a_map_that_ran_away_is_infinite_or_no_number(
+    array: Callable[[Any], Any],
+) -> None:
+    P = array((np.ones((3, 3)) - np.eye(3)) / 6)
+
+    with np.errstate(all="ignore"):
+        far = kl_divergence(P, array(np.array([[0.0], [1.0], [1e200]])))
+        lost = kl_divergence(P, array(np.array([[0.0], [1.0], [np.nan]])))
+
+    assert float(far) == np.inf
+    assert np.isnan(float(lost))
 
 
 @pytest.mark.verifies("eq-tsne")
@@ -279,9 +294,43 @@ def test_neighbors_attract_each_other_more_in_the_first_quarter_only(
     np.testing.assert_array_equal(got, want)
 
 
+def test_the_first_quarter_is_a_quarter_of_however_many_steps(
+    rng: np.random.Generator,
+) -> None:
+    P, start = draw_pairs(rng, 4), rng.normal(size=(4, 2))
+    few = {"exaggeration": 3.0, "learning_rate": 0.01}
+
+    path = [*descend(P, start, steps=2000, **few)]
+
+    Y, v, gains = path[499], np.zeros((4, 2)), np.ones((4, 2))
+    Y, *_ = update(Y, v, gains, kl_gradient(P, Y), learning_rate=0.01, mu=0.8)
+    np.testing.assert_array_equal(path[500], Y)
+    assert len(path) == 2000
+
+
+def test_what_is_not_said_is_thirty_neighbors_a_thousand_steps_and_a_factor_of_four(
+    rng: np.random.Generator,
+) -> None:
+    X = rng.normal(size=(40, 3))
+    P, start = joint_probabilities(X, bandwidths(X, perplexity=30.0)), initial_map(X)
+    said = [*descend(P, start, steps=1000, exaggeration=4.0, learning_rate=50.0)]
+
+    unsaid = [*descend(P, start)]
+
+    np.testing.assert_array_equal(unsaid, said)
+    np.testing.assert_array_equal(tsne(X), said[-1])
+    np.testing.assert_array_equal(bandwidths(X), bandwidths(X, perplexity=30.0))
+
+
 @pytest.mark.parametrize(
     ("points", "exaggeration", "rate"),
-    [(10, 1.0, 50.0), (240, 1.0, 60.0), (240, 1.2, 50.0), (240, 2.0, 50.0)],
+    [
+        (10, 1.0, 50.0),
+        (1200, 1.0, 300.0),
+        (240, 1.0, 60.0),
+        (240, 1.2, 50.0),
+        (240, 2.0, 50.0),
+    ],
 )
 def test_the_learning_rate_grows_with_the_number_of_points_to_an_exaggeration(
     rng: np.random.Generator, points: int, exaggeration: float, rate: float
@@ -382,8 +431,34 @@ def test_points_that_cannot_have_the_perplexity_are_refused(
     for points, equal in ((X, 7), (np.ones((9, 2)), 8)):
         with pytest.raises(ValueError, match=f"must not have {equal} points equally"):
             tsne(array(points), perplexity=3.0)
-    with pytest.raises(ValueError, match="differ, but all are the same"):
-        initial_map(array(np.ones((9, 2))))
+    for value in (1.0, 0.1):  # the mean of the second one is rounded
+        with pytest.raises(ValueError, match="differ, but all are the same"):
+            initial_map(array(np.full((3, 3), value)))
+    square = np.concatenate([np.zeros((1, 3)), np.eye(3)])
+    with pytest.raises(ValueError, match="must not have 3 points equally"):
+        bandwidths(array(square), perplexity=2.5)
+
+
+def test_two_points_far_nearer_than_the_others_have_a_bandwidth(
+    array: Callable[[Any], Any],
+) -> None:
+    X = array(np.array([[0.0], [1e-10], [3e-10], [1.0]]))
+
+    sigma = np.asarray(bandwidths(X, perplexity=1.5))
+
+    assert (sigma[:3] < 1e-9).all()
+
+
+def test_distances_whose_squares_overflow_are_refused(
+    array: Callable[[Any], Any], rng: np.random.Generator
+) -> None:
+    X = array(1e200 * rng.normal(size=(9, 3)))
+
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(ValueError, match="distances whose squares, .*float64 can hold"),
+    ):
+        bandwidths(X, perplexity=3.0)
 
 
 @pytest.mark.parametrize("strange", [np.nan, np.inf])
@@ -396,6 +471,8 @@ def test_numbers_that_are_no_place_are_refused(
     for function in (bandwidths, tsne, initial_map):
         with pytest.raises(ValueError, match="X must be finite, got NaN or infinity"):
             function(array(X))
+    with pytest.raises(ValueError, match="Y must be finite, got NaN or infinity"):
+        trustworthiness(array(np.eye(5)), array(X), neighbors=1)
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (1, 3), (4, 0)])
@@ -437,6 +514,8 @@ def test_settings_out_of_range_are_refused_by_name(rng: np.random.Generator) -> 
         next(descend(P, Y, steps=0))
     with refused("exaggeration must be at least 1, got 0.5"):
         next(descend(P, Y, exaggeration=0.5))
+    with refused("exaggeration must be positive and finite, got inf"):
+        next(descend(P, Y, exaggeration=np.inf))
     with refused("learning_rate must be positive and finite, got 0"):
         next(descend(P, Y, learning_rate=0.0))
     with refused("mu must be from 0 to 1, got 1.5"):

@@ -25,6 +25,7 @@ References
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Generic
 
 from jaxtyping import Float
@@ -181,9 +182,7 @@ class Node(Generic[Array]):
 
     def __truediv__(self, other: "Node[Array] | Array | float") -> "Node[Array]":
         """Return self / other."""
-        return self * elementwise(
-            _node(other, self), lambda v: 1 / v, lambda v: -1 / v**2
-        )
+        return _divide(self, _node(other, self))
 
     def __rtruediv__(self, other: "Node[Array] | Array | float") -> "Node[Array]":
         """Return other / self."""
@@ -445,6 +444,11 @@ def unbroadcast(
     gradient
         The gradient with respect to the array, of its shape.
 
+    Raises
+    ------
+    ValueError
+        If an array of that shape does not broadcast to that of the gradient.
+
     Examples
     --------
     Two numbers were copied to three columns, so each row is added up:
@@ -458,6 +462,11 @@ def unbroadcast(
     if upstream.shape == shape:
         return upstream
     xp, new = array_namespace(upstream), upstream.ndim - len(shape)
+    kept = upstream.shape[max(new, 0) :]
+    if new < 0 or any(a not in (1, b) for a, b in zip(shape, kept, strict=True)):
+        raise ValueError(
+            f"shape must broadcast to {tuple(upstream.shape)}, got {tuple(shape)}"
+        )
     copied = [k for k in range(upstream.ndim) if k < new or shape[k - new] == 1]
     return xp.reshape(xp.sum(upstream, axis=tuple(copied)), shape)
 
@@ -564,14 +573,27 @@ def gradients(output: Node[Array], inputs: Sequence[Node[Array]]) -> list[Array]
     return [known[x] if x in known else xp.zeros_like(x.value) for x in inputs]
 
 
+def _divide(x: Node[Array], y: Node[Array]) -> Node[Array]:
+    """Divide a node by another, entry by entry, without a square that overflows."""
+    value = x.value / y.value
+    return Node(
+        value,
+        (x, y),
+        (
+            lambda upstream: unbroadcast(upstream / y.value, x.value.shape),
+            lambda upstream: unbroadcast(-upstream * value / y.value, y.value.shape),
+        ),
+    )
+
+
 def _node(operand: Node[Array] | Array | float, like: Node[Array]) -> Node[Array]:
     """Return a node as it is, and a number or an array as a node like another."""
     if isinstance(operand, Node):
         return operand
-    if isinstance(operand, int | float):
+    if isinstance(operand, Real):  # a number of NumPy, too, without its precision
         xp = array_namespace(like.value)
         zero = xp.sum(xp.reshape(like.value, (-1,))[:0])  # of its kind and device
-        return Node(zero + operand)
+        return Node(zero + float(operand))
     return Node(operand)
 
 
@@ -593,7 +615,7 @@ def _check_order(D: Array) -> None:
     late = array_namespace(D).triu(D)
     try:
         first = [float(value) for value in late[late != 0][:1]]
-    except IndexError:  # a tracer of JAX stands for numbers and has none
+    except (IndexError, RuntimeError):  # a tracer stands for numbers and has none
         return
     if first:
         raise ValueError(

@@ -2,8 +2,9 @@ r"""Maxout.
 
 A maxout unit (Goodfellow et al., 2013) returns the largest of several weighted sums,
 its pieces, each with weights and a bias of its own.  So it learns a convex piecewise
-linear function, and two of them together come close to any continuous one.  It never
-saturates: for each instance one piece wins and passes the gradient on.
+linear function, and the difference of two comes close to any continuous one on a
+bounded closed region.  It never saturates: for each instance one piece wins and passes
+the gradient on.
 
 References
 ----------

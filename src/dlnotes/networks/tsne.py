@@ -5,7 +5,7 @@ two.  t-SNE (van der Maaten and Hinton, 2008) draws a map in which near points o
 data stay near each other.  Each distance becomes a probability, in the data and in the
 map, and gradient descent moves the points of the map until the Kullback-Leibler
 divergence of the two is small.  It comes from SNE (Hinton and Roweis, 2002), whose maps
-crowd in the middle.  A map shows neighbors; distances between clusters and their sizes
+may be crowded.  A map shows neighbors; distances between clusters and their sizes
 mean little.
 
 References
@@ -19,16 +19,24 @@ References
   Information Processing Systems* 15.
 * L. van der Maaten and G. Hinton (2008). Visualizing data using t-SNE. *Journal of
   Machine Learning Research* 9. https://jmlr.org/papers/v9/vandermaaten08a.html
+* L. van der Maaten (2009). Learning a parametric embedding by preserving local
+  structure. *Proceedings of Machine Learning Research* 5.
+  https://proceedings.mlr.press/v5/maaten09a.html
 * L. van der Maaten (2014). Accelerating t-SNE using tree-based algorithms. *Journal of
   Machine Learning Research* 15. https://jmlr.org/papers/v15/vandermaaten14a.html
 * M. Wattenberg, F. Viégas and I. Johnson (2016). How to use t-SNE effectively.
   *Distill*. https://doi.org/10.23915/distill.00002
+* L. McInnes, J. Healy and J. Melville (2018). UMAP: uniform manifold approximation and
+  projection for dimension reduction. https://arxiv.org/abs/1802.03426
 * A. C. Belkina, C. O. Ciccolella, R. Anno, R. Halpert, J. Spidlen and J. E.
   Snyder-Cappione (2019). Automated optimized parameters for t-distributed stochastic
   neighbor embedding improve visualization and analysis of large datasets. *Nature
   Communications* 10. https://doi.org/10.1038/s41467-019-13055-y
 * D. Kobak and P. Berens (2019). The art of using t-SNE for single-cell transcriptomics.
   *Nature Communications* 10. https://doi.org/10.1038/s41467-019-13056-x
+* P. G. Poličar, M. Stražar and B. Zupan (2024). openTSNE: a modular Python library for
+  t-SNE dimensionality reduction and embedding. *Journal of Statistical Software*
+  109(3). https://doi.org/10.18637/jss.v109.i03
 """
 
 from collections import deque
@@ -142,7 +150,8 @@ def bandwidths(
 
     The wider a Gaussian, the higher is the perplexity.  So an interval in which the
     bandwidth must lie can be halved again and again (bisection), here on a logarithmic
-    scale and for all points at once.
+    scale and for all points at once.  The halvings are decisions, so nothing can be
+    differentiated through them.
 
     Parameters
     ----------
@@ -161,8 +170,9 @@ def bandwidths(
     ------
     ValueError
         If there is only one point, the perplexity is out of its range, a number is not
-        finite, or so many points are equally near to one of them that it cannot have
-        the perplexity, as when all are the same.
+        finite, squared distances leave the range of the floating-point type, or so many
+        points are equally near to one of them that it cannot have the perplexity, as
+        when all are the same.
 
     Examples
     --------
@@ -175,7 +185,7 @@ def bandwidths(
     >>> bandwidths(X, perplexity=1.5).round(2).tolist()
     [1.49, 0.91, 1.17, 14.85, 9.1, 11.74]
     """
-    _check_points(X)
+    _check_points(X=X)
     in_range(1, X.shape[0] - 1, half_open=True, perplexity=perplexity)
     xp, D = array_namespace(X), _squared_distances(X)
     farthest = xp.sqrt(xp.max(D, axis=1))
@@ -309,7 +319,7 @@ def kl_divergence(
     -------
     C
         The divergence in nats: zero where the map has the probabilities of the data,
-        and else more.
+        and else more; infinite where neighbors lie so far apart that they have none.
 
     Examples
     --------
@@ -326,7 +336,9 @@ def kl_divergence(
     0.0833
     """
     xp, Q = array_namespace(P), map_probabilities(Y)
-    return xp.sum(P * (_log(P) - _log(Q)))
+    counts = P != 0
+    ratio = xp.where(counts, P, 1.0) / xp.where(counts, Q, 1.0)
+    return xp.sum(P * xp.log(ratio))
 
 
 @checked
@@ -489,7 +501,7 @@ def initial_map(
     >>> abs(initial_map(X)).round(7).tolist()
     [[0.0001414, 0.0], [0.0001414, 0.0], [0.0, 2.83e-05], [0.0, 2.83e-05]]
     """
-    _check_points(X)
+    _check_points(X=X)
     integer(1, dimensions=dimensions)
     if dimensions > min(X.shape):
         raise ValueError(
@@ -501,7 +513,7 @@ def initial_map(
     U, s, _ = xp.linalg.svd(centered, full_matrices=False)
     Z = U[:, :dimensions] * s[:dimensions]
     spread = xp.std(Z[:, 0])
-    if _seen(spread == 0):
+    if _seen(xp.all(X == X[0]) | (spread == 0)):
         raise ValueError("X must have points that differ, but all are the same")
     return 1e-4 * Z / spread
 
@@ -561,6 +573,7 @@ def descend(
     """
     integer(1, steps=steps)
     at_least(1, exaggeration=exaggeration)
+    positive(exaggeration=exaggeration)  # and finite
     if learning_rate is None:
         learning_rate = max(Y.shape[0] / exaggeration / 4, 50.0)
     xp = array_namespace(Y)
@@ -670,7 +683,8 @@ def trustworthiness(
     Raises
     ------
     ValueError
-        If there is only one point, or the number of neighbors is out of its range.
+        If there is only one point, a number is not finite, or the number of neighbors
+        is out of its range.
 
     Examples
     --------
@@ -683,6 +697,7 @@ def trustworthiness(
     >>> [round(float(trustworthiness(X, Y)), 1) for Y in (X**3, shuffled)]
     [1.0, 0.6]
     """
+    _check_points(X=X, Y=Y)
     n, k = X.shape[0], neighbors
     integer(1, neighbors=neighbors)
     if 2 * k >= n:
@@ -738,18 +753,25 @@ def _ranks(X: Array) -> Array:
     return xp.argsort(order, axis=1)
 
 
-def _check_points(X: Array) -> None:
+def _check_points(**points: Array) -> None:
     """Refuse a single point, and numbers that are no place."""
-    if X.shape[0] < 2 or not X.shape[1]:
-        raise ValueError(
-            f"X must have 2 points or more, and a feature, got shape {tuple(X.shape)}"
-        )
-    if _seen(~array_namespace(X).isfinite(X)):
-        raise ValueError("X must be finite, got NaN or infinity")
+    for name, X in points.items():
+        if X.shape[0] < 2 or not X.shape[1]:
+            raise ValueError(
+                f"{name} must have 2 points or more, and a feature, "
+                f"got shape {tuple(X.shape)}"
+            )
+        if _seen(~array_namespace(X).isfinite(X)):
+            raise ValueError(f"{name} must be finite, got NaN or infinity")
 
 
 def _check_reached(reached: Array, perplexity: float) -> None:
     """Refuse points of which one has too many neighbors at the same distance."""
+    if _seen(array_namespace(reached).isnan(reached)):
+        raise ValueError(
+            f"X must have distances whose squares, and 1e-12 of which, {reached.dtype} "
+            f"can hold"
+        )
     missed = abs(reached - perplexity) > 1e-3 * perplexity
     if _seen(missed):
         raise ValueError(

@@ -164,7 +164,11 @@ def judge_graphs(found: Sequence[Row]) -> Ruling:
     right = []
     for name in PROGRAMS:
         differences = by_method(found, "relative difference", name)
-        if all(max(differences[method]) < LIMITS[method] for method in LIMITS):
+        if all(
+            value < limit
+            for method, limit in LIMITS.items()
+            for value in differences[method]
+        ):
             right.append(name)
     verdict = decide(
         confirmed=len(right) == len(PROGRAMS),
@@ -172,7 +176,7 @@ def judge_graphs(found: Sequence[Row]) -> Ruling:
         refuted=not right,
     )
     most = {
-        method: max(max(row.values) for row in found if row.method == method)
+        method: np.max([row.values for row in found if row.method == method])
         for method in LIMITS
     }
     largest = join_words([f"{size:.0e} from {method}" for method, size in most.items()])
