@@ -23,8 +23,7 @@ def _slopes(knots: Any, values: Any) -> Any:
 
 
 def _equal_gaps(knots: Any, values: Any) -> Any:
-    even = np.linspace(knots[0], knots[-1], len(knots), dtype=knots.dtype)
-    return relu_interpolation(even, values)
+    return values[0], np.diff(np.diff(values) / (knots[1] - knots[0]), prepend=0.0)
 
 
 INTERPOLATION = Exercise(

@@ -25,7 +25,7 @@ def draw_network(rng: np.random.Generator) -> dict[str, Any]:
     """
     depth = 3 - whole(rng, 0, 2)
     batch, *sizes = (whole(rng, 1, 4) for _ in range(depth + 2))
-    scale = rng.choice([1.0, 1.0, 1.0, 1e-9, 1e6])  # of all units, through ReLU
+    scale = rng.choice([1.0, 1.0, 1e-9, 1e6])  # of all units, through ReLU
     layers = tuple(
         Perceptron(W=reals(rng, *each), b=scale * reals(rng, each[1]))
         for each in pairwise(sizes)
