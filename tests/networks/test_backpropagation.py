@@ -375,7 +375,8 @@ def test_each_epoch_has_another_order(rng: np.random.Generator) -> None:
     orders = [np.concatenate(minibatches(30, 7, rng=rng)).tolist() for _ in range(3)]
 
     assert len({tuple(each) for each in orders}) == 3
-    assert sorted(orders[0]) != orders[0]
+    for order in orders:
+        assert len(set(np.diff(order) % 30)) > 5  # not merely turned
 
 
 # Gradient check
@@ -438,6 +439,21 @@ def test_its_error_falls_with_the_square_of_the_step(
     for h in (0.1, 0.05):
         wanted = 10 * np.asarray(theta) ** 2 * h**2 + h**4
         np.testing.assert_allclose(error(h), wanted, rtol=1e-9)
+
+
+@pytest.mark.verifies("eq-gradient-check")
+def test_the_default_step_is_the_one_that_the_page_recommends() -> None:
+    (got,) = numerical_gradient(lambda t: (t**3).sum(), np.zeros(1))
+
+    assert got == pytest.approx(1e-5**2, rel=1e-6)  # of a cube at 0: the square of it
+
+
+def test_a_cost_in_double_precision_does_not_change_that_of_the_gradient() -> None:
+    theta = np.array([1.0, 2.0], dtype=np.float32)
+
+    got = numerical_gradient(lambda t: np.float64((t**2).sum()), theta, h=1e-2)
+
+    assert got.dtype == np.float32
 
 
 def test_it_leaves_the_parameters_as_they_are_and_in_their_precision() -> None:

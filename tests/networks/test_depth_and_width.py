@@ -71,10 +71,11 @@ def test_a_bump_is_on_where_it_starts_and_off_where_it_ends(
     array: Callable[[Any], Any],
 ) -> None:
     hidden, output = bump_network(*map(array, np.array([[0.5], [0.75], [2.0]])))
+    places = np.array([np.nextafter(0.5, 0), 0.5, np.nextafter(0.75, 0), 0.75])
 
-    got = net_input(output, predict(hidden, array(np.array([[0.5], [0.75]]))))
+    got = net_input(output, predict(hidden, array(places[:, None])))
 
-    assert got.tolist() == [[2.0], [0.0]]
+    assert got.tolist() == [[0.0], [2.0], [2.0], [0.0]]
 
 
 @pytest.mark.verifies("eq-bump-network")
@@ -243,6 +244,25 @@ def test_a_quarter_of_the_error_takes_four_times_the_bumps_but_twice_the_ramps(
     assert needed(0.0, 1.0, 0.1) == 1
 
 
+@pytest.mark.verifies("eq-bump-count")
+@pytest.mark.verifies("eq-ramp-count")
+@pytest.mark.parametrize("count", [1, 3, 7, 40])
+def test_a_bound_that_is_whole_is_met_and_the_next_number_is_for_more(
+    count: int,
+) -> None:
+    more = 1 + 1e-9
+
+    assert bumps_needed(0.1, count, 0.05) == count
+    assert bumps_needed(0.1 * more, count, 0.05) == count + 1
+    assert ramps_needed(0.8, count, 0.1) == count
+    assert ramps_needed(0.8 * more, count, 0.1) == count + 1
+
+
+@pytest.mark.verifies("eq-sawtooth")
+def test_below_zero_both_units_are_silent(array: Callable[[Any], Any]) -> None:
+    assert sawtooth(array(np.array([-0.3, -5.0])), 2).tolist() == [0.0, 0.0]
+
+
 @pytest.mark.verifies("eq-sawtooth")
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_the_sawtooth_joins_zeros_and_ones_by_two_to_the_depth_pieces(
@@ -354,12 +374,14 @@ def test_the_pattern_says_which_units_a_loop_finds_active(
 
 
 @pytest.mark.verifies("eq-activation-pattern")
-def test_a_unit_at_zero_is_not_active(array: Callable[[Any], Any]) -> None:
-    zero, one = array(np.zeros(1)), array(np.ones((1, 1)))
+def test_a_unit_at_zero_is_not_active_and_just_above_it_is(
+    array: Callable[[Any], Any],
+) -> None:
+    layer = Perceptron(array(np.ones((1, 1))), array(np.zeros(1)))
 
-    S = activation_pattern((Perceptron(one, zero), Perceptron(one, zero)), 0 * one)
+    S = activation_pattern((layer, layer), array(np.array([[0.0], [1e-30]])))
 
-    assert S.tolist() == [[False]]
+    assert S.tolist() == [[False], [True]]
 
 
 @pytest.mark.verifies("eq-activation-pattern")
@@ -407,6 +429,9 @@ def test_lines_in_the_plane_make_as_many_regions_as_geometry_allows(
             "steepness must be positive",
         ),
         (bump_network, (ONE, ONE, np.ones(2)), "bumps is 1 in starts"),
+        (bump_network, (ONE[:0],) * 3, "starts must have at least one bump, got 0"),
+        (bumps_needed, (np.inf, 1.0, 0.1), "number of units must be finite, got inf"),
+        (ramps_needed, (np.inf, 1.0, 0.1), "number of units must be finite, got inf"),
         (bumps_needed, (-1.0, 1.0, 0.1), "lipschitz must be at least 0, got -1"),
         (bumps_needed, (1.0, 0.0, 0.1), "length must be positive"),
         (bumps_needed, (1.0, 1.0, 0.0), "tolerance must be positive"),

@@ -3,18 +3,31 @@ r"""Backpropagation.
 Training asks how the loss changes when a weight changes a little, for every weight of
 the network.  Backpropagation answers for all of them in one pass from the outputs to
 the inputs: it is the chain rule, with every intermediate derivative computed once and
-used by all weights before it.  Linnainmaa (1970) published the method for programs in
-general, Werbos (1982) applied it to networks, and Rumelhart, Hinton and Williams (1986)
-made it known.  What it computes is a gradient; what is done with the gradient, such as
-a step of gradient descent, is another matter.
+used by all weights before it.  Kelley (1960) and Dreyfus (1962) had sent derivatives
+back through the stages of a control problem, Linnainmaa (1970) through any program.
+Werbos had the method in his thesis of 1974, and wrote in 1982 how to train networks
+with it; Parker and Le Cun found it again in 1985, and Rumelhart, Hinton and Williams
+(1986) made it known.  What it computes is a gradient; what is done with the gradient,
+such as a step of gradient descent, is another matter.
 
 References
 ----------
+* H. J. Kelley (1960). Gradient theory of optimal flight paths. *ARS Journal* 30(10).
+  https://doi.org/10.2514/8.5282
+* S. E. Dreyfus (1962). The numerical solution of variational problems. *Journal of
+  Mathematical Analysis and Applications* 5(1).
+  https://doi.org/10.1016/0022-247X(62)90004-5
 * S. Linnainmaa (1970). *The representation of the cumulative rounding error of an
   algorithm as a Taylor expansion of the local rounding errors*. Master's thesis (in
   Finnish), University of Helsinki.
+* P. J. Werbos (1974). *Beyond regression: new tools for prediction and analysis in the
+  behavioral sciences*. Doctoral thesis, Harvard University.
 * P. J. Werbos (1982). Applications of advances in nonlinear sensitivity analysis.
   *System Modeling and Optimization*. https://doi.org/10.1007/BFb0006203
+* D. B. Parker (1985). *Learning-logic*. Technical report 47, Massachusetts Institute of
+  Technology.
+* Y. Le Cun (1985). Une procédure d'apprentissage pour réseau à seuil asymétrique.
+  *Proceedings of Cognitiva 85*.
 * D. E. Rumelhart, G. E. Hinton and R. J. Williams (1986). Learning representations by
   back-propagating errors. *Nature* 323. https://doi.org/10.1038/323533a0
 * T. Chen, B. Xu, C. Zhang and C. Guestrin (2016). Training deep nets with sublinear

@@ -34,11 +34,18 @@ References
   https://arxiv.org/abs/1512.03385
 * D. Yarotsky (2017). Error bounds for approximations with deep ReLU networks. *Neural
   Networks* 94. https://arxiv.org/abs/1610.01145
+* L. Xiao, Y. Bahri, J. Sohl-Dickstein, S. Schoenholz and J. Pennington (2018).
+  Dynamical isometry and a mean field theory of CNNs: how to train 10,000-layer vanilla
+  convolutional neural networks. *International Conference on Machine Learning*.
+  https://arxiv.org/abs/1806.05393
+* M. Belkin, D. Hsu, S. Ma and S. Mandal (2019). Reconciling modern machine-learning
+  practice and the classical bias-variance trade-off. *Proceedings of the National
+  Academy of Sciences* 116. https://doi.org/10.1073/pnas.1903070116
 * B. Hanin and D. Rolnick (2019). Complexity of linear regions in deep networks.
   *International Conference on Machine Learning*. https://arxiv.org/abs/1901.09021
 """
 
-from math import ceil, sqrt
+from math import ceil, isfinite, sqrt
 
 from jaxtyping import Bool, Float
 
@@ -91,7 +98,7 @@ def bump_network(
     Raises
     ------
     ValueError
-        If ``steepness`` is not positive.
+        If there is no bump, or ``steepness`` is not positive.
 
     Examples
     --------
@@ -107,6 +114,8 @@ def bump_network(
     array([[0., 3., 5., 0.]])
     """
     positive(steepness=steepness)
+    if not starts.shape[0]:
+        raise ValueError("starts must have at least one bump, got 0")
     xp = array_namespace(starts)
     switches = xp.concat([starts, ends])
     hidden = Perceptron(
@@ -154,8 +163,8 @@ def bumps_needed(
     Raises
     ------
     ValueError
-        If ``lipschitz`` is negative, ``length`` or ``tolerance`` not positive, or
-        ``inputs`` no integer of at least 1.
+        If ``lipschitz`` is negative, ``length`` or ``tolerance`` not positive,
+        ``inputs`` no integer of at least 1, or the number not finite.
 
     Examples
     --------
@@ -169,8 +178,7 @@ def bumps_needed(
     at_least(0, lipschitz=lipschitz)
     positive(length=length, tolerance=tolerance)
     integer(1, inputs=inputs)
-    each: int = max(1, ceil(lipschitz * length / (2 * tolerance)))
-    return each**inputs
+    return _count(lipschitz * length / (2 * tolerance)) ** inputs
 
 
 @checked
@@ -261,7 +269,8 @@ def ramps_needed(curvature: float, length: float, tolerance: float) -> int:
     Raises
     ------
     ValueError
-        If ``curvature`` is negative, ``length`` or ``tolerance`` not positive.
+        If ``curvature`` is negative, ``length`` or ``tolerance`` not positive, or the
+        number not finite.
 
     Examples
     --------
@@ -275,7 +284,7 @@ def ramps_needed(curvature: float, length: float, tolerance: float) -> int:
     """
     at_least(0, curvature=curvature)
     positive(length=length, tolerance=tolerance)
-    return max(1, ceil(length * sqrt(curvature / (8 * tolerance))))
+    return _count(length * sqrt(curvature / (8 * tolerance)))
 
 
 @checked
@@ -350,7 +359,8 @@ def activation_pattern(
        s_j(\mathbf{x}) = \mathbf{1}[z_j(\mathbf{x}) > 0]
 
     Where the pattern stays the same, each unit is either a linear function or zero, so
-    the network is one affine map there.  Such a region is a linear region.
+    the network is one affine map there.  Such a region is a linear region, or a part of
+    one: two neighbors may have the same map.
 
     Parameters
     ----------
@@ -386,3 +396,10 @@ def activation_pattern(
         raise ValueError(f"layers must be two or more, got {len(layers)}")
     _, Z = forward_pass(layers, X)
     return array_namespace(X).concat([z > 0 for z in Z[:-1]], axis=1)
+
+
+def _count(bound: float) -> int:
+    """Round a bound up to at least 1, but not for what its rounding has added."""
+    if not isfinite(bound):
+        raise ValueError(f"the number of units must be finite, got {bound}")
+    return max(1, ceil(bound * (1 - 1e-14)))

@@ -82,6 +82,8 @@ def test_times_are_of_calls_in_turn_after_a_warm_up() -> None:
         (1e-9, (1, 2, 4, 8), OPEN),
         (1e-9, (1, 4, 16, 64), FAILS),
         (1e-6, (3, 3, 3, 3), FAILS),
+        (np.nan, (3, 3, 3, 3), OPEN),
+        (1e-9, (3, 3, np.nan, 3), OPEN),
     ],
 )
 def test_the_rule_about_two_passes(
@@ -112,11 +114,20 @@ def test_a_small_rate_descends_and_a_large_one_jumps() -> None:
     assert small["last loss"] < 0.7
 
 
+def test_a_loss_that_is_no_number_counts_as_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "binary_cross_entropy", lambda *_: np.array(np.nan))
+
+    assert descend(0.01, 0)["steps that raise the loss"] == 1000
+
+
 @pytest.mark.parametrize(
     ("raised", "length", "verdict"),
     [
         ((0, 0, 0), 0.05, HOLDS),
         ((0, 0, 0), 0.2, OPEN),
+        ((0, 0, 0), np.nan, OPEN),
         ((0, 0, 7), 0.2, CONDITIONAL),
         ((0, 7, 0), 0.05, CONDITIONAL),
         ((1, 0, 0), 0.05, FAILS),

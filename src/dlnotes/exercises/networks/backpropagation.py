@@ -54,6 +54,10 @@ def _times_inputs(model: Any, X: Any, upstream: Any) -> Any:
     return gradient, X * back
 
 
+def _through_relu(model: Any, X: Any, upstream: Any) -> Any:
+    return net_input_backward(model, X, upstream * (X @ model.W + model.b > 0))
+
+
 LAYER = Exercise(
     name="write-networks-backpropagation-net-input-backward",
     section="networks.backpropagation",
@@ -68,6 +72,19 @@ LAYER = Exercise(
     inputs=_layer,
     harmless=("leaves out model.b", "clips model.b", "moves model.b a little"),
     mistakes=(
+        Mistake(
+            _back(
+                W=lambda X, delta: X.T @ delta / len(X),
+                b=lambda delta: delta.mean(axis=0),
+            ),
+            "You take the mean over the instances for weights and biases. If J is a "
+            "mean, that is in `upstream` already; here the contributions are summed.",
+        ),
+        Mistake(
+            _through_relu,
+            "You send `upstream` through a ReLU first. It is the gradient of the "
+            "pre-activations: an activation function is behind them.",
+        ),
         Mistake(
             _back(W=lambda X, delta: X.T @ delta / len(X)),
             "You take the mean over the instances for the weights. If J is a mean, "
@@ -270,7 +287,8 @@ def _training(rng: np.random.Generator) -> dict[str, Any]:
         Perceptron(W=reals(rng, inputs, units), b=reals(rng, units))
         for inputs, units in pairwise(sizes)
     )
-    X, Y = reals(rng, batch, sizes[0]), reals(rng, batch, sizes[-1])
+    X = reals(rng, batch, sizes[0])
+    Y = rng.choice([1.0, 1.0, 1e6]) * reals(rng, batch, sizes[-1])
     activation, derivative = ACTIVATIONS[whole(rng, 0, 1)]
     case = {
         "layers": layers,

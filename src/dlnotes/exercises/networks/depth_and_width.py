@@ -22,6 +22,10 @@ def _slopes(knots: Any, values: Any) -> Any:
     return np.diff(values) / np.diff(knots)
 
 
+def _equal_gaps(knots: Any, values: Any) -> Any:
+    return values[0], np.diff(np.diff(values) / (knots[1] - knots[0]), prepend=0.0)
+
+
 INTERPOLATION = Exercise(
     name="write-networks-depth-and-width-relu-interpolation",
     section="networks.depth_and_width",
@@ -47,6 +51,11 @@ INTERPOLATION = Exercise(
             lambda values, **_: (values[0], np.diff(np.diff(values), prepend=0.0)),
             "You take differences of values as slopes. The gaps between knots are "
             "unequal: divide by them.",
+        ),
+        Mistake(
+            _equal_gaps,
+            "You divide all differences by the same gap. The gaps between knots are "
+            "unequal, so each slope has its own.",
         ),
         Mistake(
             lambda knots, values: (0.0, relu_interpolation(knots, values)[1]),

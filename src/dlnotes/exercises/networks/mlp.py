@@ -16,7 +16,7 @@ from dlnotes.neurons.perceptron import Perceptron
 
 
 def draw_network(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw one to three layers and a batch.
+    """Draw one to three layers and a batch, at any scale.
 
     Parameters
     ----------
@@ -25,11 +25,12 @@ def draw_network(rng: np.random.Generator) -> dict[str, Any]:
     """
     depth = 3 - whole(rng, 0, 2)
     batch, *sizes = (whole(rng, 1, 4) for _ in range(depth + 2))
+    scale = rng.choice([1.0, 1.0, 1e-9, 1e6])  # of all units, through ReLU
     layers = tuple(
-        Perceptron(W=reals(rng, *each), b=reals(rng, each[1]))
+        Perceptron(W=reals(rng, *each), b=scale * reals(rng, each[1]))
         for each in pairwise(sizes)
     )
-    return either(rng, {"layers": layers, "X": reals(rng, batch, sizes[0])})
+    return either(rng, {"layers": layers, "X": scale * reals(rng, batch, sizes[0])})
 
 
 Stage = Callable[[Any, Any], Any]
