@@ -513,7 +513,7 @@ def initial_map(
     U, s, _ = xp.linalg.svd(centered, full_matrices=False)
     Z = U[:, :dimensions] * s[:dimensions]
     spread = xp.std(Z[:, 0])
-    if _seen(xp.all(X == X[0]) | (spread == 0)):
+    if _seen(xp.all(X[0] == X) | (spread == 0)):
         raise ValueError("X must have points that differ, but all are the same")
     return 1e-4 * Z / spread
 

@@ -15,8 +15,8 @@ from dlnotes.networks.automatic_differentiation import (
 
 def _graphs(rng: np.random.Generator) -> dict[str, Any]:
     """Draw local derivatives of which some are zero, in some draws all but few."""
-    nodes = whole(rng, 1, 7)
-    used = rng.random((nodes, nodes)) < rng.choice([0.3, 0.8])
+    nodes = whole(rng, 1, 9)
+    used = rng.random((nodes, nodes)) < rng.choice([0.3, 0.9])
     D = np.tril(reals(rng, nodes, nodes) * used, -1)
     return either(rng, {"D": D})
 

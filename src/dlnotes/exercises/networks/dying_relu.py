@@ -12,16 +12,16 @@ from dlnotes.networks.dying_relu import dead_fraction, dead_units
 def _layer(rng: np.random.Generator) -> dict[str, Any]:
     """Draw units that are dead, dead but for one instance, nearly dead, or well.
 
-    A unit that is nearly dead gets as far as zero.  In some draws an instance finds no
-    unit active.
+    That instance may be hardly active.  A unit that is nearly dead gets to zero.  In
+    some draws an instance finds no unit active.
     """
-    Z = reals(rng, whole(rng, 1, 6), whole(rng, 1, 8))
+    Z = reals(rng, rng.choice([whole(rng, 1, 6), 30]), whole(rng, 1, 8))
     instances, units = Z.shape
     kind, below = rng.integers(5, size=units), -np.abs(Z)
     below = np.where(below == 0, -np.abs(Z).max(), below)
     one = np.arange(instances)[:, None] == rng.integers(instances, size=units)
     Z = np.where(kind == 0, below, Z)
-    Z = np.where(kind == 1, np.where(one, -below / 2, below), Z)
+    Z = np.where(kind == 1, np.where(one, -below * rng.choice([0.5, 1e-12]), below), Z)
     Z = np.where(kind == 2, np.where(one, 0.0, below), Z)
     if rng.random() < 0.3:
         Z[whole(rng, 0, instances - 1)] = below[0]

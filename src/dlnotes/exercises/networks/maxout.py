@@ -17,17 +17,24 @@ def _layer(rng: np.random.Generator) -> dict[str, Any]:
     X, W = reals(rng, batch, inputs), reals(rng, inputs, units, pieces)
     Z = np.abs(np.tensordot(X, W, axes=1)).max() or 1.0
     b = Z * rng.normal(size=(units, pieces)) * (rng.random((units, pieces)) > 0.1)
+    b -= rng.choice([0.0, 1e7], p=[0.9, 0.1])
     return either(rng, {"X": X, "W": W, "b": b})
 
 
 def _with_ties(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw a layer, of few numbers in some draws, and the gradient at its output."""
+    """Draw a layer, and the gradient at its output.
+
+    In some draws the numbers are few, so that pieces tie, or tie but for a billionth.
+    """
     case = _layer(rng)
     if rng.random() < 0.6:
         case = {
             name: rng.integers(-2, 3, value.shape) * rng.choice([1.0, 16.0, 2.0**-20])
             for name, value in case.items()
         }
+        if rng.random() < 0.3:
+            unit = np.abs(case["b"]).max() or 1.0
+            case["b"] += 2.0**-30 * unit * rng.integers(2, size=case["b"].shape)
     X, b = case["X"], case["b"]
     upstream = reals(rng, len(X), len(b)).astype(X.dtype)
     case = {**case, "upstream": upstream}
@@ -77,6 +84,11 @@ MAXOUT = Exercise(
             _reduced(lambda Z, b: Z.max(axis=2) + b.max(axis=1)),
             "You choose the largest product and the largest bias separately. Each "
             "piece has its own bias: add first, then take the maximum.",
+        ),
+        Mistake(
+            lambda X, W, b: X @ W.max(axis=2) + b.max(axis=1),
+            "You take the largest weights and the largest bias first. Which piece is "
+            "largest depends on the instance: compute all pieces, then compare them.",
         ),
         Mistake(
             _reduced(lambda Z, b: (Z + b).mean(axis=2)),
@@ -209,6 +221,11 @@ MAXOUT_BACKWARD = Exercise(
         Mistake(
             _shared(_last),
             "Among equal pieces you take the last. It is the first that counts.",
+        ),
+        Mistake(
+            _shared(lambda Z: _first(np.isclose(Z, Z.max(axis=-1, keepdims=True)))),
+            "You call pieces equal that nearly are. The larger one is the winner, by "
+            "however little.",
         ),
         Mistake(
             _shared(np.ones_like),

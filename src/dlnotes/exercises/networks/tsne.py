@@ -21,21 +21,29 @@ def _rows(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _cloud(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw points on some scale, a number in them zero, and bandwidths to match."""
+    """Draw points on some scale, and bandwidths to match.
+
+    Some numbers are zero, and in some draws a point is far from all others.
+    """
     points, scale = whole(rng, 2, 7), rng.choice([1.0, 1.0, 1e3, 1e-6])
     X = rng.normal(size=(points, whole(rng, 1, 5)))
     X = scale * np.where(rng.random(X.shape) < 0.1, 0.0, X)
+    X[0] += scale * rng.choice([0.0, 90.0], p=[0.8, 0.2])
     return either(rng, {"X": X, "sigma": scale * rng.uniform(0.6, 1.6, points)})
 
 
 def _map(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw probabilities of pairs, some zero, and a map that is small, wide or huge."""
+    """Draw probabilities of pairs, some zero, and a map that is small, wide or huge.
+
+    In some draws a point is far from the others.
+    """
     points, scale = whole(rng, 2, 7), rng.choice([1.0, 1.0, 1e3, 1e-4])
     S = rng.uniform(0.1, 1, (points, points)) * (1 - np.eye(points))
     S = np.where(rng.random(S.shape) < 0.2, 0.0, S)
     S[0, 1] = 1.0
     Y = rng.normal(size=(points, whole(rng, 1, 4)))
     Y = scale * np.where(rng.random(Y.shape) < 0.1, 0.0, Y)
+    Y[-1] *= rng.choice([1.0, 30.0], p=[0.8, 0.2])
     return either(rng, {"P": (S + S.T) / (S + S.T).sum(), "Y": Y})
 
 
@@ -64,18 +72,30 @@ def _mean_of_both(P: Any) -> Any:
     return (P + P.T) / (2 * len(P))
 
 
+def _from_the_nearest(exponent: Any) -> Any:
+    """Subtract the least exponent of each row, with which it is never 0 / 0."""
+    return exponent - exponent.min(axis=1, keepdims=True)
+
+
+def _diagonal_zeroed_last(P: Any) -> Any:
+    P = _mean_of_both(P) * _others(len(P))
+    return P / P.sum()
+
+
 def _joint(
     exponent: Callable[[Any, Any], Any] = lambda d, s: d / 2 / s[:, None] ** 2,
     others: Callable[[int], Any] = _others,
     normalized: Callable[[Any], Any] = _rows_normalized,
     joined: Callable[[Any], Any] = _mean_of_both,
+    shifted: Callable[[Any], Any] = _from_the_nearest,
 ) -> Callable[[Any, Any], Any]:
-    """Write the probabilities of pairs in four parts, one of which may be wrong."""
+    """Write the probabilities of pairs in five parts, one of which may be wrong."""
 
     def wrong(X: Any, sigma: Any) -> Any:
         with np.errstate(all="ignore"):
-            E = np.exp(-exponent(_squared_distances(X), sigma)) * others(len(X))
-            return joined(normalized(E))
+            e = exponent(_squared_distances(X), sigma)
+            e = np.where(others(len(X)) > 0, e, np.inf)
+            return joined(normalized(np.exp(-shifted(e))))
 
     return wrong
 
@@ -201,6 +221,12 @@ PROBABILITIES = Exercise(
     ),
     mistakes=(
         Mistake(
+            _joint(shifted=lambda e: e),
+            "For a point that is far from all others every Gaussian underflows to "
+            "zero, and 0 / 0 is NaN. Subtract its smallest squared distance first, "
+            "which changes no ratio.",
+        ),
+        Mistake(
             _joint(others=lambda _: 1.0),
             "Each point is its own neighbor, and by far the nearest. The diagonal is "
             "left out before normalizing.",
@@ -214,6 +240,17 @@ PROBABILITIES = Exercise(
             ),
             "You set the diagonal to zero after normalizing, so what is left adds up "
             "to less than one. Leave it out before.",
+        ),
+        Mistake(
+            _joint(others=lambda _: 1.0, joined=_diagonal_zeroed_last),
+            "You set the diagonal to zero in the end and divide by the sum once more. "
+            "Then rows have lost different shares. Leave it out before each row is "
+            "normalized.",
+        ),
+        Mistake(
+            _joint(normalized=lambda E: E, shifted=lambda e: e),
+            "You do not normalize the rows. The probabilities with which a point picks "
+            "its neighbor add up to one.",
         ),
         Mistake(
             _joint(exponent=lambda d, s: d / s[:, None] ** 2),
@@ -236,7 +273,11 @@ PROBABILITIES = Exercise(
             "point i: sigma varies along the rows, not the columns.",
         ),
         Mistake(
-            _joint(normalized=lambda E: E / E.sum(), joined=lambda P: (P + P.T) / 2),
+            _joint(
+                normalized=lambda E: E / E.sum(),
+                joined=lambda P: (P + P.T) / 2,
+                shifted=lambda e: e,
+            ),
             "You normalize over all pairs at once. An outlier then has hardly any "
             "neighbors; each row is normalized by itself before the two directions "
             "are averaged.",
@@ -302,6 +343,16 @@ GRADIENT = Exercise(
             _gradient(factor=-4.0),
             "The sign is turned round: this is the direction to move in, not the "
             "gradient.",
+        ),
+        Mistake(
+            _gradient(pull=lambda K: K / K.sum()),
+            "You multiply by q instead of by the kernel 1 / (1 + squared distance), "
+            "which is not divided by the sum of all pairs.",
+        ),
+        Mistake(
+            _gradient(pull=lambda K: K**2),
+            "You multiply by the square of the kernel. The derivative of the kernel is "
+            "its square, but that of its logarithm, which the divergence has, is not.",
         ),
         Mistake(
             _gradient(itself=1.0),
