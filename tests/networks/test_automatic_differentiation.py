@@ -438,7 +438,7 @@ def test_no_number_changes_the_precision_of_a_node_or_stumbles_over_infinity(
 def test_a_quotient_is_divided_once_and_has_no_square_that_overflows(
     size: float,
 ) -> None:
-    x, y = np.float32([3, -5]), np.float32([size, 2])
+    x, y = np.array([3, -5], np.float32), np.array([size, 2], np.float32)
     nodes, tensors = [Node(x), Node(y)], [torch.tensor(each) for each in (x, y)]
     for each in tensors:
         each.requires_grad_()

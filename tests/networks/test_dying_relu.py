@@ -22,7 +22,7 @@ def some_dead(rng: np.random.Generator) -> NDArray[Any]:
     Z = rng.normal(size=(6, 9))
     Z[5] = abs(Z[5])
     Z[:, [1, 4, 6, 7]] = -abs(Z[:, [1, 4, 6, 7]])
-    Z[3, 6], Z[2, 7] = 0.0, 1e-3
+    Z[3, 6], Z[2, 7] = 0.0, 1e-12
     Z[0] = -abs(Z[0])
     return Z
 

@@ -201,6 +201,18 @@ def test_the_sum_of_squares_goes_down_along_the_gradient(
     assert losses[-1] < 0.05 * losses[0]
 
 
+def test_the_larger_piece_wins_by_however_little_and_infinity_stays_with_the_winner(
+    array: Callable[[Any], Any],
+) -> None:
+    X, W = array(np.ones((1, 1))), array(np.array([[[1.0, 1.0 + 1e-12, -1.0]]]))
+    b, upstream = array(np.zeros((1, 3))), array(np.array([[np.inf]]))
+
+    _, d_W, d_b = maxout_backward(X, W, b, upstream)
+
+    assert d_b.tolist() == [[0, np.inf, 0]]
+    assert d_W.tolist() == [[[0, np.inf, 0]]]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_precision_of_the_input_is_kept(
     rng: np.random.Generator, array: Callable[[Any], Any], dtype: str

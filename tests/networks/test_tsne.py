@@ -71,6 +71,18 @@ def test_probabilities_are_ratios_of_densities_written_out(
     assert (joint.sum(axis=1) > 1 / 12).all()
 
 
+@pytest.mark.verifies("eq-tsne-joint")
+def test_a_point_far_from_all_others_picks_the_nearest_of_them(
+    array: Callable[[Any], Any],
+) -> None:
+    X = array(np.array([[0.0], [1.0], [100.0]]))
+
+    P = np.asarray(joint_probabilities(X, array(np.ones(3))))
+
+    want = np.array([[0, 1, 0], [1, 0, 0.5], [0, 0.5, 0]]) / 3
+    np.testing.assert_allclose(P, want, atol=1e-12)
+
+
 @pytest.mark.verifies("eq-perplexity")
 def test_perplexity_is_e_to_the_entropy_of_scipy_with_zeros_too(
     run: Run, rng: np.random.Generator

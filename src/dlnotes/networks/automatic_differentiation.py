@@ -590,7 +590,7 @@ def _node(operand: Node[Array] | Array | float, like: Node[Array]) -> Node[Array
     """Return a node as it is, and a number or an array as a node like another."""
     if isinstance(operand, Node):
         return operand
-    if isinstance(operand, Real):  # a number of NumPy, too, without its precision
+    if isinstance(operand, int | float | Real):  # of NumPy, too
         xp = array_namespace(like.value)
         zero = xp.sum(xp.reshape(like.value, (-1,))[:0])  # of its kind and device
         return Node(zero + float(operand))

@@ -1,12 +1,10 @@
 r"""Visualization with t-SNE.
 
-What has a hidden layer learned?  Its outputs have hundreds of features, and a page has
-two.  t-SNE (van der Maaten and Hinton, 2008) draws a map in which near points of the
-data stay near each other.  Each distance becomes a probability, in the data and in the
-map, and gradient descent moves the points of the map until the Kullback-Leibler
-divergence of the two is small.  It comes from SNE (Hinton and Roweis, 2002), whose maps
-may be crowded.  A map shows neighbors; distances between clusters and their sizes
-mean little.
+t-SNE (van der Maaten and Hinton, 2008) draws a map of data in which near points stay
+near each other.  Each distance becomes a probability, in the data and in the map, and
+gradient descent moves the points of the map until the Kullback-Leibler divergence of
+the two is small.  It comes from SNE (Hinton and Roweis, 2002), whose maps may be
+crowded.  A map shows neighbors; distances between clusters and their sizes mean little.
 
 References
 ----------
