@@ -16,7 +16,6 @@ from dlnotes.claims.evidence import (
     by_method,
     decide,
     interval,
-    join_words,
     rows,
     significantly_above,
     significantly_below,
@@ -28,6 +27,7 @@ from dlnotes.lab.tasks import Task, digits
 from dlnotes.networks.activations import sigmoid, tanh, tanh_derivative
 from dlnotes.networks.rectifiers import relu, relu_derivative
 from dlnotes.networks.unstable_gradients import gradient_through_depth
+from dlnotes.wording import join_words
 
 SPREAD, LAST_OVER_FIRST = "|log10 of first over last|", "log10 of last over first"
 MOMENTS = ("at the start", "after 100 steps")
