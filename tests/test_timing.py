@@ -69,7 +69,7 @@ def test_layers_to_come_are_pytorch_s_and_of_sections_of_the_book() -> None:
 
 @pytest.mark.parametrize(
     ("slower", "minutes", "refused"),
-    [(1.0, 24, False), (1.0, 31, True), (2.0, 59, False), (0.5, 16, True)],
+    [(1.0, 37, False), (1.0, 38, True), (2.0, 74, False), (0.5, 19, True)],
 )
 def test_a_book_that_takes_too_long_is_refused_and_a_slow_machine_is_not(
     monkeypatch: pytest.MonkeyPatch,
