@@ -480,6 +480,12 @@ def test_what_no_forward_pass_has_kept_is_refused(
         deltas(layers, Z[1:], upstream)
     with pytest.raises(ValueError, match="an array for each layer, got 2 for 3"):
         mlp_backward(layers, H[1:], Z, upstream)
+    with pytest.raises(ValueError, match=r"H\[1\] must have the shape \(7, 5\), "):
+        mlp_backward(layers, (H[0], H[2], H[2]), Z, upstream)
+    with pytest.raises(ValueError, match=r"Z\[0\] must have the shape \(7, 5\), "):
+        deltas(layers, (Z[0][:, :1], *Z[1:]), upstream)
+    with pytest.raises(ValueError, match=r"Z\[0\] must have the shape \(6, 5\), .*\(7"):
+        deltas(layers, Z, upstream[1:])
     with pytest.raises(ValueError, match="an array for each layer, got 0 for 0"):
         deltas((), (), upstream)
     with pytest.raises(

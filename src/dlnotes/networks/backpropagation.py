@@ -149,8 +149,8 @@ def deltas(
     Raises
     ------
     ValueError
-        If there are not as many pre-activations as layers, or ``upstream`` has another
-        shape than the outputs.
+        If there are not as many pre-activations as layers, or an array has another
+        shape than the layers give it.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def deltas(
     >>> [each.tolist() for each in deltas((hidden, output), Z, np.array([[10.0]]))]
     [[[30.0, 0.0]], [[10.0]]]
     """
-    _check_pass(layers, Z, upstream)
+    _check_pass(layers, upstream, Z, "Z", [each.W.shape[1] for each in layers])
     found = [upstream]
     for layer, z in zip(layers[:0:-1], Z[-2::-1], strict=True):
         found.append(found[-1] @ layer.W.T * activation_derivative(z))
@@ -216,8 +216,8 @@ def mlp_backward(
     Raises
     ------
     ValueError
-        If there are not as many arrays as layers, or ``upstream`` has another shape
-        than the outputs.
+        If there are not as many arrays as layers, or one has another shape than the
+        layers give it.
 
     Examples
     --------
@@ -235,7 +235,7 @@ def mlp_backward(
     >>> first.W.tolist(), first.b.tolist(), last.W.tolist(), last.b.tolist()
     ([[150.0, 0.0]], [30.0, 0.0], [[30.0], [0.0]], [10.0])
     """
-    _check_pass(layers, H, upstream)
+    _check_pass(layers, upstream, H, "H", [each.W.shape[0] for each in layers])
     found = deltas(layers, Z, upstream, activation_derivative=activation_derivative)
     return tuple(map(_parameter_gradient, H, found))
 
@@ -420,15 +420,26 @@ def _parameter_gradient(
 
 
 def _check_pass(
-    layers: tuple[Perceptron[Array], ...], kept: tuple[Array, ...], upstream: Array
+    layers: tuple[Perceptron[Array], ...],
+    upstream: Array,
+    kept: tuple[Array, ...],
+    name: str,
+    widths: list[int],
 ) -> None:
     """Refuse what no forward pass through the layers can have kept."""
     if not 0 < len(layers) == len(kept):
         raise ValueError(
-            f"H and Z must have an array for each layer, got {len(kept)} for "
+            f"{name} must have an array for each layer, got {len(kept)} for "
             f"{len(layers)}"
         )
-    wanted = (kept[0].shape[0], layers[-1].b.shape[0])
+    for k, (each, width) in enumerate(zip(kept, widths, strict=True)):
+        wanted = (upstream.shape[0], width)
+        if tuple(each.shape) != wanted:
+            raise ValueError(
+                f"{name}[{k}] must have the shape {wanted}, as the layers have it, got "
+                f"{tuple(each.shape)}"
+            )
+    wanted = (upstream.shape[0], layers[-1].b.shape[0])
     if tuple(upstream.shape) != wanted:
         raise ValueError(
             f"upstream must have the shape {wanted} of the outputs, got "
