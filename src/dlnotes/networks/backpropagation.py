@@ -335,7 +335,7 @@ def minibatches(
 
 
 @checked
-def backprop_step(  # what to train, on what, and how
+def backprop_step(
     layers: tuple[Perceptron[Array], ...],
     X: Float[Array, "batch inputs"],
     Y: Any,
