@@ -226,6 +226,19 @@ def test_what_a_tuple_returns_is_checked() -> None:
         twice(np.ones(3))
 
 
+def test_a_setting_of_numpy_does_not_widen_single_precision() -> None:
+    x = np.ones(3, np.float32)
+
+    @checked
+    def scaled(
+        x: Float[Array, "rows"], *, by: float, plus: float | None = None
+    ) -> Float[Array, "rows"]:
+        return by * x if plus is None else by * x + plus
+
+    assert scaled(x, by=np.float64(0.1)).dtype == np.float32
+    assert scaled(x, by=0.1, plus=np.float64(0.1)).dtype == np.float32
+
+
 # Every public function of a section
 
 

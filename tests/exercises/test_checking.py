@@ -294,6 +294,20 @@ def test_rounding_is_no_mistake() -> None:
     assert check(DOUBLE, lambda x: (x / 3 + x / 3 + x / 3) * 2).right
 
 
+def test_rounding_of_a_part_that_is_zero_is_no_mistake() -> None:
+    pair = Exercise(
+        name="pair",
+        section="arithmetic",
+        task="Return zero and the number.",
+        solution=lambda x: (0.0, x),
+        inputs=lambda rng: {"x": rng.normal()},
+        mistakes=(),
+    )
+
+    assert check(pair, lambda x: (1e-16 * x, x)).right
+    assert not check(pair, lambda x: (1e-12 * x, x)).right
+
+
 def test_the_line_that_failed_is_that_of_the_answer() -> None:
     def deep(x: Array) -> Array:
         settings: dict[str, float] = {}

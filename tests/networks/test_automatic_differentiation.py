@@ -112,6 +112,17 @@ def test_a_recorded_program_and_its_local_derivatives_have_the_same_gradient() -
     np.testing.assert_array_equal(gradients(order[-1], order), want)
 
 
+@pytest.mark.verifies("eq-reverse-mode")
+@pytest.mark.verifies("eq-forward-mode")
+def test_an_infinite_derivative_reaches_only_the_nodes_that_are_used(
+    array: Callable[[Any], Any],
+) -> None:
+    D = array(np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, np.inf, 0.0]]))
+
+    assert np.asarray(reverse_mode(D)).tolist() == [0, np.inf, 1]
+    assert np.asarray(forward_mode(D, 0)).tolist() == [1, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("D", "says"),
     [

@@ -437,6 +437,8 @@ def test_lines_in_the_plane_make_as_many_regions_as_geometry_allows(
         (bumps_needed, (1.0, 1.0, 0.0), "tolerance must be positive"),
         (partial(bumps_needed, inputs=0), (1.0, 1.0, 0.1), "inputs must be an int"),
         (relu_interpolation, (ONE, ONE), "knots must be at least two, got 1"),
+        (relu_interpolation, (ONE[[0, 0]], ONE[[0, 0]]), "knots must ascend"),
+        (relu_interpolation, (-np.arange(3.0), np.ones(3)), "knots must ascend"),
         (ramps_needed, (-1.0, 1.0, 0.1), "curvature must be at least 0, got -1"),
         (ramps_needed, (1.0, -1.0, 0.1), "length must be positive"),
         (ramps_needed, (1.0, 1.0, 0.0), "tolerance must be positive"),

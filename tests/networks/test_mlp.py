@@ -138,6 +138,11 @@ def test_hidden_units_in_another_order_give_the_same_outputs(
 
 
 @pytest.mark.verifies("eq-mlp-parameters")
+def test_parameters_are_counted_beyond_the_range_of_small_integers() -> None:
+    assert parameter_count((np.int8(100), np.int8(100))) == 10_100
+
+
+@pytest.mark.verifies("eq-mlp-parameters")
 @pytest.mark.parametrize("sizes", [(1, 1), (7, 3), (3, 5, 4, 2), (784, 256, 10)])
 def test_parameters_are_as_many_as_pytorch_has(sizes: tuple[int, ...]) -> None:
     stack = nn.Sequential(*(nn.Linear(*each) for each in pairwise(sizes)))

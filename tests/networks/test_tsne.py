@@ -473,6 +473,45 @@ def test_distances_whose_squares_overflow_are_refused(
         bandwidths(X, perplexity=3.0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_refused(
+    rng: np.random.Generator, dtype: torch.dtype
+) -> None:
+    X = torch.asarray(rng.normal(size=(9, 3))).to(dtype)
+
+    says = f"single or double precision, got {dtype}"
+    calls: list[Callable[[], Any]] = [
+        lambda: bandwidths(X),
+        lambda: tsne(X),
+        lambda: trustworthiness(X, X, neighbors=1),
+    ]
+
+    for call in calls:
+        with pytest.raises(ValueError, match=says):
+            call()
+
+
+@pytest.mark.verifies("eq-tsne-conditional")
+@pytest.mark.parametrize("width", [1e-160, 1e-320])
+def test_a_bandwidth_whose_square_underflows_picks_the_nearest(
+    array: Callable[[Any], Any], width: float
+) -> None:
+    X, sigma = array(np.array([[0.0], [1.0], [3.0]])), array(np.full(3, width))
+
+    with np.errstate(over="ignore"):
+        P = np.asarray(conditional_probabilities(X, sigma))
+
+    np.testing.assert_array_equal(P, [[0, 1, 0], [1, 0, 0], [0, 1, 0]])
+
+
+def test_bandwidths_are_constants_for_autograd(rng: np.random.Generator) -> None:
+    X = torch.asarray(rng.normal(size=(9, 3))).requires_grad_()
+
+    (slope,) = torch.autograd.grad(bandwidths(X, perplexity=3.0).sum(), X)
+
+    assert not slope.any()
+
+
 @pytest.mark.parametrize("strange", [np.nan, np.inf])
 def test_numbers_that_are_no_place_are_refused(
     array: Callable[[Any], Any], strange: float

@@ -95,12 +95,21 @@ def equal(ours: Parts, theirs: Parts, *, single: bool = False) -> bool:
         Whether they were computed from numbers in single precision.
     """
     known = dict(theirs)
+    scale = max((_largest(value) for value in known.values()), default=0.0)
     return dict(ours).keys() == known.keys() and all(
-        close(value, known[path], single=single) for path, value in ours
+        close(value, known[path], single=single, scale=scale) for path, value in ours
     )
 
 
-def close(got: Any, right: Any, *, single: bool = False) -> bool:
+def _largest(value: Any) -> float:
+    """Return the size of the largest finite number of a part, 0 if it has none."""
+    numbers = np.asarray(value)
+    if numbers.dtype.kind not in "fc":
+        return 0.0
+    return float(np.abs(numbers[np.isfinite(numbers)]).max(initial=0))
+
+
+def close(got: Any, right: Any, *, single: bool = False, scale: float = 0.0) -> bool:
     """Tell whether a part is the one wanted, rounding aside.
 
     Parameters
@@ -109,6 +118,8 @@ def close(got: Any, right: Any, *, single: bool = False) -> bool:
         Arrays or numbers, or None.
     single
         Whether they were computed from numbers in single precision.
+    scale
+        The size of numbers that were computed with them, for a part that should be 0.
     """
     if got is right or got is None or right is None:
         return got is right
@@ -118,10 +129,12 @@ def close(got: Any, right: Any, *, single: bool = False) -> bool:
         ours, theirs = as_array(got), as_array(right)
     except MisfitError:
         return bool(np.all(np.asarray(got, object) == np.asarray(right, object)))
-    return ours.shape == theirs.shape and bool(near(ours, theirs, single=single).all())
+    return ours.shape == theirs.shape and bool(
+        near(ours, theirs, single=single, scale=scale).all()
+    )
 
 
-def near(got: Any, right: Any, *, single: bool = False) -> Any:
+def near(got: Any, right: Any, *, single: bool = False, scale: float = 0.0) -> Any:
     """Tell of each number whether it is the one wanted, rounding aside.
 
     Whole numbers are not rounded.  For others, what rounding may change depends on the
@@ -133,12 +146,14 @@ def near(got: Any, right: Any, *, single: bool = False) -> Any:
         Arrays of one shape.
     single
         Whether they were computed from numbers in single precision.
+    scale
+        As for `close`.
     """
     if got.dtype.kind in "biu" and right.dtype.kind in "biu":
         return got == right
     single = single or is_single(got) or is_single(right)
     rtol, atol = SINGLE if single else DOUBLE
-    largest = np.abs(right[np.isfinite(right)]).max(initial=0)
+    largest = np.abs(right[np.isfinite(right)]).max(initial=0) or scale
     with np.errstate(all="ignore"):
         return np.isclose(got, right, rtol=rtol, atol=atol * largest, equal_nan=True)
 

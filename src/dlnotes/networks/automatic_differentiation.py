@@ -79,7 +79,7 @@ def reverse_mode(D: Float[Array, "nodes nodes"]) -> Float[Array, "nodes"]:
     xp, nodes = array_namespace(D), D.shape[0]
     gradient = xp.concat([xp.zeros_like(D[0, 1:]), xp.ones_like(D[0, :1])])
     for i in range(nodes - 1, 0, -1):
-        gradient = gradient + gradient[i] * D[i]
+        gradient = gradient + _share(gradient[i], D[i])
     return gradient
 
 
@@ -133,7 +133,7 @@ def forward_mode(D: Float[Array, "nodes nodes"], j: int) -> Float[Array, "nodes"
         raise ValueError(f"j must be less than {nodes}, the number of nodes, got {j}")
     tangent = xp.concat([xp.zeros_like(D[0, :j]), xp.ones_like(D[0, :1])])
     for i in range(j + 1, nodes):
-        rate = xp.sum(D[i, :i] * tangent, keepdims=True)
+        rate = xp.sum(_share(tangent, D[i, :i]), keepdims=True)
         tangent = xp.concat([tangent, rate])
     return tangent
 
@@ -604,6 +604,14 @@ def _check_matrices(**nodes: Node[Array]) -> None:
             raise ValueError(
                 f"{name} must be a matrix, got the shape {tuple(node.value.shape)}"
             )
+
+
+def _share(derivative: Array, local: Array) -> Array:
+    """Multiply two derivatives; zero means no path, and cuts off infinity, too."""
+    xp = array_namespace(local)
+    endless = ~xp.isfinite(derivative) | ~xp.isfinite(local)
+    cut = endless & ((derivative == 0) | (local == 0))
+    return xp.where(cut, 0.0, derivative) * xp.where(cut, 0.0, local)
 
 
 def _check_order(D: Array) -> None:

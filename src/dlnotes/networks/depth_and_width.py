@@ -49,7 +49,7 @@ from math import ceil, isfinite, sqrt
 
 from jaxtyping import Bool, Float
 
-from dlnotes.arrays import Array, array_namespace, checked
+from dlnotes.arrays import Array, anywhere, array_namespace, checked
 from dlnotes.checks import at_least, integer, positive
 from dlnotes.networks.mlp import forward_pass
 from dlnotes.networks.rectifiers import relu
@@ -219,7 +219,7 @@ def relu_interpolation(
     Raises
     ------
     ValueError
-        If there are fewer than two knots.
+        If there are fewer than two knots, or they do not ascend.
 
     Examples
     --------
@@ -234,6 +234,8 @@ def relu_interpolation(
     """
     if knots.shape[0] < 2:
         raise ValueError(f"knots must be at least two, got {knots.shape[0]}")
+    if anywhere(~(knots[1:] > knots[:-1])):
+        raise ValueError("knots must ascend, each greater than the one before")
     slopes = (values[1:] - values[:-1]) / (knots[1:] - knots[:-1])
     xp = array_namespace(knots)
     return values[0], xp.concat([slopes[:1], slopes[1:] - slopes[:-1]])

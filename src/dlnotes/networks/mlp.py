@@ -185,7 +185,7 @@ def parameter_count(sizes: tuple[int, ...]) -> int:
     43
     """
     _check_sizes(sizes)
-    return sum((inputs + 1) * units for inputs, units in pairwise(sizes))
+    return sum((inputs + 1) * units for inputs, units in pairwise(map(int, sizes)))
 
 
 def random_layers(

@@ -45,7 +45,7 @@ from typing import Any
 
 from jaxtyping import Float
 
-from dlnotes.arrays import Array, array_namespace, checked, device_of, is_traced
+from dlnotes.arrays import Array, anywhere, array_namespace, checked, device_of
 from dlnotes.checks import at_least, in_range, integer, positive
 from dlnotes.networks.losses import softmax
 
@@ -98,7 +98,7 @@ def conditional_probabilities(
     [0.0, 0.982, 0.018]
     [0.0, 0.5, 0.5]
     """
-    if _seen(~(sigma > 0)):
+    if anywhere(~(sigma > 0)):
         raise ValueError("sigma must be positive, but is not everywhere")
     return _softmax_over_others(_squared_distances(X), sigma)
 
@@ -148,8 +148,8 @@ def bandwidths(
 
     The wider a Gaussian, the higher is the perplexity.  So an interval in which the
     bandwidth must lie can be halved again and again (bisection), here on a logarithmic
-    scale and for all points at once.  The halvings are decisions, so nothing can be
-    differentiated through them.
+    scale and for all points at once.  The halvings are decisions: for automatic
+    differentiation the bandwidths are constants, with the derivative zero.
 
     Parameters
     ----------
@@ -186,8 +186,9 @@ def bandwidths(
     _check_points(X=X)
     in_range(1, X.shape[0] - 1, half_open=True, perplexity=perplexity)
     xp, D = array_namespace(X), _squared_distances(X)
-    farthest = xp.sqrt(xp.max(D, axis=1))
+    farthest = xp.max(D, axis=1)
     farthest = xp.where(farthest > 0, farthest, 1.0)
+    farthest = 2.0 ** xp.floor(xp.log2(farthest) / 2)  # a step, whose derivative is 0
     low, high = 1e-12 * farthest, 1e4 * farthest
     for _ in range(50):
         middle = xp.sqrt(low) * xp.sqrt(high)
@@ -511,7 +512,7 @@ def initial_map(
     U, s, _ = xp.linalg.svd(centered, full_matrices=False)
     Z = U[:, :dimensions] * s[:dimensions]
     spread = xp.std(Z[:, 0])
-    if _seen(xp.all(X[0] == X) | (spread == 0)):
+    if anywhere(xp.all(X[0] == X) | (spread == 0)):
         raise ValueError("X must have points that differ, but all are the same")
     return 1e-4 * Z / spread
 
@@ -718,7 +719,10 @@ def _squared_distances(X: Array) -> Array:
 
 def _softmax_over_others(D: Array, sigma: Array) -> Array:
     """Compute the probabilities of neighbors from squared distances."""
-    return softmax(_diagonal(-D / sigma[:, None] / sigma[:, None] / 2, -float("inf")))
+    others = _diagonal(D, float("inf"))
+    nearest = array_namespace(D).min(others, axis=1, keepdims=True)
+    exponents = (nearest - D) / sigma[:, None] / sigma[:, None] / 2
+    return softmax(_diagonal(exponents, -float("inf")))
 
 
 def _student_kernel(Y: Array) -> Array:
@@ -759,30 +763,25 @@ def _check_points(**points: Array) -> None:
                 f"{name} must have 2 points or more, and a feature, "
                 f"got shape {tuple(X.shape)}"
             )
-        if _seen(~array_namespace(X).isfinite(X)):
+        xp = array_namespace(X)
+        if xp.finfo(X.dtype).bits < 32:
+            raise ValueError(
+                f"{name} must be in single or double precision, got {X.dtype}"
+            )
+        if anywhere(~xp.isfinite(X)):
             raise ValueError(f"{name} must be finite, got NaN or infinity")
 
 
 def _check_reached(reached: Array, perplexity: float) -> None:
     """Refuse points of which one has too many neighbors at the same distance."""
-    if _seen(array_namespace(reached).isnan(reached)):
+    if anywhere(array_namespace(reached).isnan(reached)):
         raise ValueError(
             f"X must have distances whose squares, and 1e-12 of which, {reached.dtype} "
             f"can hold"
         )
     missed = abs(reached - perplexity) > 1e-3 * perplexity
-    if _seen(missed):
+    if anywhere(missed):
         raise ValueError(
             f"X must not have {float(reached[missed][0]):.0f} points equally near to "
             f"another one, or perplexity must be more than that, got {perplexity}"
         )
-
-
-def _seen(condition: Array) -> bool:
-    """Tell whether a condition holds somewhere, where numbers can be looked at."""
-    if is_traced(condition):
-        return False
-    try:
-        return bool(array_namespace(condition).any(condition))
-    except (RuntimeError, TypeError):  # a tracer stands for numbers and has none
-        return False
