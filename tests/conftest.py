@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from tests.other_device import OTHER, OtherDevice
 from torch.utils import _pytree as pytree
 
@@ -18,6 +19,8 @@ collect_ignore = ["site"]  # programs, which drive a browser
 SECTIONS = [Path(__file__).parent / chapter for chapter in CONTENTS]
 ENGINES = ["numpy", "torch", "compiled", "other_device"]
 ENGINES += ["jax"] if importlib.util.find_spec("jax") else []
+settings.register_profile("steady", deadline=None, derandomize=True)  # on any machine
+settings.load_profile("steady")
 
 
 @pytest.hookimpl(tryfirst=True)  # before those that are not asked for are left out
