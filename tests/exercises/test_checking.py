@@ -109,6 +109,40 @@ def test_a_mistake_that_hardly_shows_in_one_input_is_shown_in_another() -> None:
     assert feedback.case == "Seen for x of shape (9,)."
 
 
+def test_a_factor_is_seen_where_each_result_is_one_number() -> None:
+    total = Exercise(
+        name="total",
+        section="arithmetic",
+        task="Add up all numbers.",
+        solution=lambda x: x.sum(),
+        inputs=lambda rng: {"x": rng.normal(size=rng.choice([2, 9]))},
+        mistakes=(Mistake(lambda x: x[:9].sum() * 3 / (x.size // 2), "You guess."),),
+    )
+
+    feedback = check(total, lambda x: 3 * x.sum())
+
+    assert feedback.message == "Its result is 3 times what it should be."
+
+
+def test_a_mistake_that_explains_some_cases_is_shown_with_one_of_them() -> None:
+    def three_only_for_nine(x: Any) -> Any:
+        return np.full_like(x, 7) if x.size == 2 else 3 * x
+
+    double = Exercise(
+        name="twice",
+        section="arithmetic",
+        task="Double every number.",
+        solution=lambda x: 2 * x,
+        inputs=lambda rng: {"x": rng.normal(size=rng.choice([2, 9]))},
+        mistakes=(Mistake(lambda x: 3 * x, "You take it three times."),),
+    )
+
+    feedback = check(double, three_only_for_nine)
+
+    assert feedback.message.startswith("You take it three times.")
+    assert feedback.case == "Seen for x of shape (9,)."
+
+
 def test_an_input_is_described_so_that_it_can_be_made_again() -> None:
     exercise = Exercise(
         name="sum",

@@ -1,6 +1,6 @@
 """Try an answer, and name the mistake that it makes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
 
@@ -13,6 +13,7 @@ from dlnotes.exercises.results import is_single, parts
 from dlnotes.exercises.running import TRIALS, Outcome, alike, run, trials
 
 Trial = tuple[Case, Outcome, Outcome]  # an input, what was given, what was wanted
+Explains = Callable[[Case, Outcome, Outcome], bool]  # whether a trial shows a mistake
 
 # The least share of the wrong results that a mistake must explain to be named: more
 # of whole numbers, which may be the same by accident.
@@ -79,9 +80,11 @@ def check(exercise: Exercise | str, answer: Answer, count: int = TRIALS) -> Feed
     ]
     if not wrong:
         return Feedback(right=True, message=_remarks(cases, given, wanted))
+    told = list(zip(cases, given, wanted, strict=True))
+    message, explains = _named(exercise, told, [told[k] for k in wrong])
+    shown = [k for k in wrong if explains(*told[k])] or wrong
     hardly = [wording.nearly(g, w) for g, w in zip(given, wanted, strict=True)]
-    k = min(wrong, key=lambda k: (hardly[k], _single(cases[k]), *_size(cases[k])))
-    message = _recognized(exercise, cases, given, wanted)
+    k = min(shown, key=lambda k: (hardly[k], _single(cases[k]), *_size(cases[k])))
     if not message:
         said = wording.difference(given[k], wanted[k], answer, exercise.signature)
         hint = exercise.hint if wording.miscalculated(given[k], wanted[k]) else ""
@@ -114,16 +117,26 @@ def _size(case: Case) -> tuple[int, int]:
     return sum(map(np.size, values)), sum(settings)
 
 
-def _recognized(
-    exercise: Exercise,
-    cases: Sequence[Case],
-    given: Sequence[Outcome],
-    wanted: Sequence[Outcome],
-) -> str:
-    """Name the mistake, or the two mistakes, that an answer made; '' if unknown."""
-    if all(each.error for each in given):
-        return ""
-    tried = list(zip(cases, given, wanted, strict=True))
+def _named(
+    exercise: Exercise, tried: Sequence[Trial], wrong: Sequence[Trial]
+) -> tuple[str, Explains]:
+    """Say what mistake an answer made, if it is known, and tell which trials show it."""
+    if all(given.error for _, given, _ in tried):
+        return "", _everywhere
+    if message := _recognized(exercise, tried):
+        return message, _everywhere
+    if ratio := wording.multiple((given, wanted) for _, given, wanted in wrong):
+        said = f"Its result is {ratio} times what it should be.\n{exercise.hint}"
+        return said.strip(), _everywhere
+    for mistake in exercise.mistakes:
+        shares = [_explained(mistake.wrong, each) for each in (tried, wrong)]
+        if min(shares) >= PARTLY_ALONE:
+            return mistake.message, partial(_agrees, mistake.wrong)
+    return _likely(exercise, wrong)
+
+
+def _recognized(exercise: Exercise, tried: Sequence[Trial]) -> str:
+    """Name the mistake, or the two mistakes, that every trial shows; '' if unknown."""
     for mistake in exercise.mistakes:
         if all(_agrees(mistake.wrong, *trial) for trial in tried):
             return mistake.message
@@ -131,18 +144,7 @@ def _recognized(
         both = _both(one.wrong, two.wrong)
         if both and all(_agrees(both, *trial) for trial in tried):
             return f"Two things. {one.message} {two.message}"
-    wrong = [
-        trial
-        for trial in tried
-        if not alike(trial[1], trial[2], single=_single(trial[0]))
-    ]
-    for mistake in exercise.mistakes:
-        if (
-            min(_explained(mistake.wrong, each) for each in (tried, wrong))
-            >= PARTLY_ALONE
-        ):
-            return mistake.message
-    return _likely(exercise, wrong)
+    return ""
 
 
 def _explained(mistake: Answer, tried: Sequence[Trial]) -> float:
@@ -162,7 +164,7 @@ def _explained(mistake: Answer, tried: Sequence[Trial]) -> float:
     return same / len(tried) if told else 0.0
 
 
-def _likely(exercise: Exercise, wrong: Sequence[Trial]) -> str:
+def _likely(exercise: Exercise, wrong: Sequence[Trial]) -> tuple[str, Explains]:
     """Name the mistake that explains most of the wrong results, if it explains many."""
     told = [trial for trial in wrong if not trial[1].error]
     shares = [
@@ -176,9 +178,14 @@ def _likely(exercise: Exercise, wrong: Sequence[Trial]) -> str:
         if value is not None
     )
     if not shares or max(shares) < (PARTLY if real else PARTLY_WHOLE):
-        return ""
+        return "", _everywhere
     likely = exercise.mistakes[shares.index(max(shares))]
-    return f"{likely.message} {NOT_ALONE}"
+    return f"{likely.message} {NOT_ALONE}", partial(_agrees, likely.wrong)
+
+
+def _everywhere(_case: Case, _given: Outcome, _wanted: Outcome) -> bool:
+    """Tell that any input shows what is said."""
+    return True
 
 
 def _agrees(mistake: Answer, case: Case, given: Outcome, wanted: Outcome) -> bool:

@@ -2,6 +2,7 @@
 
 import linecache
 import traceback
+from collections.abc import Iterable
 from inspect import unwrap
 from pathlib import Path
 from typing import Any
@@ -225,15 +226,35 @@ def _seven_digits(got: Any, right: Any) -> bool:
     return bool(near_by.all())
 
 
+def multiple(results: Iterable[tuple[Outcome, Outcome]]) -> str:
+    """Say by what all results are multiplied, if each is one array of real numbers.
+
+    Parameters
+    ----------
+    results
+        What an answer and the solution did for each input.
+    """
+    numbers: list[tuple[Any, Any]] = []
+    for given, wanted in results:
+        got, right = (dict(each.parts) for each in (given, wanted))
+        if len(right) != 1 or got.keys() != right.keys() or given.changed:
+            return ""
+        numbers += [(got[path], right[path]) for path in right]
+    if not numbers or any(b is None or a.shape != b.shape for a, b in numbers):
+        return ""
+    ours = np.concatenate([np.ravel(a) for a, _ in numbers])
+    return _ratio(ours, np.concatenate([np.ravel(b) for _, b in numbers]))
+
+
 def _ratio(got: Any, right: Any) -> str:
     """Say by what one array of different real numbers is multiplied to give another."""
     if right.dtype.kind != "f" or np.unique(right[right != 0]).size < 2:
         return ""
     with np.errstate(all="ignore"):
         ratio = (got[right != 0] / right[right != 0]).flat[0]
-        multiple = np.isfinite(ratio) and close(got, ratio * right)
+        constant = np.isfinite(ratio) and close(got, ratio * right)
     shown = f"{ratio:.4g}"
-    return shown if multiple and shown != "1" and abs(ratio) > 1e-6 else ""
+    return shown if constant and shown != "1" and abs(ratio) > 1e-6 else ""
 
 
 def _first(got: Any, right: Any, wrong: Any) -> str:
