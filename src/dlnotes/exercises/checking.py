@@ -120,7 +120,7 @@ def _size(case: Case) -> tuple[int, int]:
 def _named(
     exercise: Exercise, tried: Sequence[Trial], wrong: Sequence[Trial]
 ) -> tuple[str, Explains]:
-    """Say what mistake an answer made, if it is known, and tell which trials show it."""
+    """Say what mistake an answer made, if known, and tell which trials show it."""
     if all(given.error for _, given, _ in tried):
         return "", _everywhere
     if message := _recognized(exercise, tried):
