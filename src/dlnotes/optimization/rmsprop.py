@@ -1,11 +1,11 @@
 r"""RMSProp.
 
 Adagrad divides each parameter's gradient by the root of the sum of all its squares so
-far, and so its steps can only get shorter.  RMSProp (Tieleman and Hinton, 2012) forgets:
-it divides by the root of a running mean of the squares, the usual size of a gradient of
-late.  Then a parameter's step is about one learning rate long, whatever the scale of
-the loss.  A variant divides by the standard deviation in place of the root mean square
-(Graves, 2013), and another carries the quotients on as momentum does.
+far, and so its steps can only get shorter.  RMSProp (Tieleman and Hinton, 2012)
+forgets: it divides by the root of a running mean of the squares, the usual size of a
+gradient of late.  Then a parameter's step is about one learning rate long, whatever the
+scale of the loss.  A variant divides by the standard deviation in place of the root
+mean square (Graves, 2013), and another carries the quotients on as momentum does.
 
 References
 ----------
@@ -13,8 +13,6 @@ References
   Machine Learning*.
 * A. Graves (2013). Generating sequences with recurrent neural networks.
   https://arxiv.org/abs/1308.0850
-* T. Schaul, S. Zhang and Y. LeCun (2013). No more pesky learning rates. *International
-  Conference on Machine Learning*. https://proceedings.mlr.press/v28/schaul13.html
 """
 
 from dataclasses import dataclass
@@ -138,7 +136,7 @@ def running_mean_square(
 
 @dataclass(frozen=True, eq=False)
 class State(ArrayTree, Generic[Array]):
-    """The mean square ``v``; if it is asked for, the mean ``m`` and the velocity ``b``."""
+    """The mean square ``v`` and, if asked for, the mean ``m`` and velocity ``b``."""
 
     v: Float[Array, "*shape"]
     m: Float[Array, "*shape"] | None = None
