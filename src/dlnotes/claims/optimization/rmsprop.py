@@ -1,6 +1,6 @@
 """Claims about RMSProp."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -55,7 +55,7 @@ def rmsprop_early_bias(seeds: Sequence[int]) -> Finding:
             values = [each[quantity] for each in streams]
             found += rows(quantity, {"RMSProp": values}, f"decay {decay:g}")
     for decay in progress(DECAYS, "digits"):
-        optimizers = {
+        optimizers: dict[str, Callable[..., torch.optim.Optimizer]] = {
             "RMSProp": partial(torch.optim.RMSprop, alpha=decay),
             "corrected": partial(torch.optim.Adam, betas=(0.0, decay)),
         }
