@@ -152,6 +152,33 @@ def test_steps_of_equal_gradients_grow_where_those_of_adagrad_shrink(
 
 
 @pytest.mark.verifies("eq-adadelta")
+def test_where_all_is_small_against_epsilon_it_is_gradient_descent_with_its_rate(
+    rng: np.random.Generator, array: Callable[[Any], Any]
+) -> None:
+    theta, gradient = array(np.zeros(5)), array(1e-8 * rng.normal(size=5))
+
+    after, _ = update(theta, gradient, init(theta), learning_rate=0.7, epsilon=1e-6)
+
+    np.testing.assert_allclose(after, -0.7 * gradient, rtol=1e-6)
+
+
+@pytest.mark.verifies("eq-adadelta")
+@pytest.mark.parametrize(("curvature", "rests"), [(1.0, True), (100.0, False)])
+def test_it_comes_to_rest_only_where_the_curvature_is_small(
+    curvature: float,
+    rests: bool,  # noqa: FBT001
+) -> None:
+    theta = np.ones(1)
+    state = init(theta)
+
+    for _ in range(2000):
+        theta, state = update(theta, curvature * theta, state)
+
+    assert (abs(theta[0]) < 1e-9) == rests
+    assert (abs(theta[0]) > 1e-3) != rests
+
+
+@pytest.mark.verifies("eq-adadelta")
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-4])
 def test_a_smaller_epsilon_starts_more_slowly(epsilon: float) -> None:
     theta = np.full(1, 10.0)

@@ -13,6 +13,11 @@ References
   Machine Learning*.
 * A. Graves (2013). Generating sequences with recurrent neural networks.
   https://arxiv.org/abs/1308.0850
+* V. Mnih et al. (2015). Human-level control through deep reinforcement learning.
+  *Nature* 518. https://doi.org/10.1038/nature14236
+* M. Tan and Q. V. Le (2019). EfficientNet: rethinking model scaling for convolutional
+  neural networks. *International Conference on Machine Learning*.
+  https://arxiv.org/abs/1905.11946
 """
 
 from dataclasses import dataclass
