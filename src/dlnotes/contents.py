@@ -17,6 +17,6 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "depth_and_width",
         "tsne",
     ),
-    "optimization": ("gradient_descent", "momentum", "adagrad", "adam"),
+    "optimization": ("gradient_descent", "momentum", "nesterov", "adagrad", "adam"),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
