@@ -239,7 +239,7 @@ def test_a_setting_out_of_range_is_refused(bad: dict[str, float]) -> None:
 
 
 def test_there_is_no_step_before_the_first() -> None:
-    with pytest.raises(ValueError, match="t must be .* at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"t must be .* at least 1, got 0"):
         scheduled_mu(0)
 
 
