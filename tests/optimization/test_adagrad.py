@@ -126,15 +126,14 @@ def test_a_parameter_without_gradients_neither_moves_nor_loses_its_rate() -> Non
 def test_exact_gradients_and_small_steps_turn_the_loss_into_the_roots() -> None:
     curvature, learning_rate = np.array([1.0, 30.0]), 0.002
     theta = np.array([1.0, 0.4])
-    loss = lambda theta: curvature @ theta**2 / 2  # noqa: E731
-    first, state = loss(theta), init(theta)
+    first, state = curvature @ theta**2 / 2, init(theta)
 
     for _ in range(2000):
         theta, state = update(
             theta, curvature * theta, state, learning_rate=learning_rate
         )
 
-    fallen = first - loss(theta)
+    fallen = first - curvature @ theta**2 / 2
     assert fallen > 0.5 * first
     roots = np.sqrt(state.total).sum()
     assert roots == pytest.approx(fallen / (2 * learning_rate), rel=0.05)

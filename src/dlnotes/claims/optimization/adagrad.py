@@ -1,8 +1,9 @@
 """Claims about Adagrad."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def adagrad_decays_too_much(seeds: Sequence[int]) -> Finding:
     interval.  It holds conditionally if it needs more epochs only.  It fails if neither
     its loss nor its epochs are more in the mean.
     """
-    optimizers = {"Adagrad": torch.optim.Adagrad, "RMSProp": RMSPROP}
+    optimizers: dict[str, Any] = {"Adagrad": torch.optim.Adagrad, "RMSProp": RMSPROP}
     trials = [
         Trial(name, digits, PERCEPTRON, 30, optimizer, batch_size=50)
         for name, optimizer in optimizers.items()
@@ -93,9 +94,13 @@ def through_shift(trial: Trial, learning_rate: float, seed: int) -> dict[str, fl
     X, y = task.train
     steps = -(-len(X) // trial.batch_size)
     tracker = RateTracker(100, trial.epochs * steps)
-    options = {"loss": task.loss, "batch_size": trial.batch_size}
+    options: dict[str, Any] = {"loss": task.loss, "batch_size": trial.batch_size}
     optimizer = trial.optimizer(model.parameters(), lr=learning_rate)
-    first = {"epochs": trial.epochs, "optimizer": optimizer, "rng": order}
+    first: dict[str, Any] = {
+        "epochs": trial.epochs,
+        "optimizer": optimizer,
+        "rng": order,
+    }
     fit(model, X, y, callbacks=[tracker], **first, **options)
     early, late = tracker.medians.values()
     measured = {LOG_LOSS: log_loss(model, task), SHRINKAGE: late / early}
@@ -149,7 +154,7 @@ def judge_decay(found: Sequence[Row]) -> Ruling:
     return Ruling(verdict, because, "after the labels have changed")
 
 
-def said(logs: dict[str, Sequence[float]]) -> str:
+def said(logs: Mapping[str, Sequence[float]]) -> str:
     """Say the geometric mean of each loss whose logarithms these are."""
     return join_words(
         [f"{np.exp(np.mean(each)):.2g} for {name}" for name, each in logs.items()]

@@ -428,7 +428,7 @@ def validated(trial: Trial, learning_rate: float, seed: int) -> float:
 def quadratic_width(mu: float) -> float:
     """Return in decades how many rates bring the loss below a thousandth."""
     curvature, start = np.geomspace(1, 100, 20), np.ones(20)
-    loss = lambda theta: curvature @ theta**2  # noqa: E731
+    loss: Gradient = lambda theta: curvature @ theta**2  # noqa: E731
     with np.errstate(over="ignore", invalid="ignore"):
         ends = [
             loss(path(lambda x: curvature * x, start, 200, rate, mu)[-1])

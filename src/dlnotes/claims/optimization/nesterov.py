@@ -52,7 +52,10 @@ def heavy_ball(
     return new, new - theta
 
 
-METHODS = {"momentum": heavy_ball, "Nesterov": look_ahead_update}
+METHODS: dict[str, Callable[..., Any]] = {
+    "momentum": heavy_ball,
+    "Nesterov": look_ahead_update,
+}
 
 
 @claim("claim-nag-less-overshoot")
@@ -130,7 +133,10 @@ def judge(found: Sequence[Row]) -> Ruling:
             swings.append(f"{ours:.2g} in place of {theirs:.2g} for mu = {mu:g}")
             less.append(ours < theirs)
     steps = {k: by_method(found, STEPS, f"condition number {k}") for k in KAPPAS}
-    faster = all(each["Nesterov"] < each["momentum"] for each in steps.values())
+    faster = all(
+        each["Nesterov"] < each["momentum"]  # type: ignore[operator]  # two tuples
+        for each in steps.values()
+    )
     epochs = by_method(found, "epochs", "digits")
     fewer = significantly_below(epochs["Nesterov"], epochs["momentum"])
     verdict = decide(
