@@ -20,6 +20,8 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "optimization": (
         "gradient_descent",
         "momentum",
+        "nesterov",
+        "adagrad",
         "rmsprop",
         "adadelta",
         "adam",

@@ -1,4 +1,4 @@
-"""Momentum against PyTorch's, a geometric series and Nesterov's own form."""
+"""Momentum against PyTorch's, a geometric series and the roots of its recurrence."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlnotes.optimization.momentum import nesterov_update, update, velocity
+from dlnotes.optimization.momentum import update, velocity
 
 
 def after_pytorch(
@@ -36,38 +36,6 @@ def test_a_step_ends_where_pytorch_ends(
 
     np.testing.assert_allclose(ours[0], theta, rtol=1e-12)
     np.testing.assert_allclose(ours[1], v, rtol=1e-12)
-
-
-@pytest.mark.verifies("eq-nesterov")
-def test_a_step_of_nesterov_s_ends_where_pytorch_ends(
-    rng: np.random.Generator, run: Callable[..., Any]
-) -> None:
-    arrays = rng.normal(size=(3, 4, 2))
-    theta, v = after_pytorch(*arrays, lr=0.3, momentum=0.8, nesterov=True)
-
-    ours = run(partial(nesterov_update, learning_rate=0.3, mu=0.8), *arrays)
-
-    np.testing.assert_allclose(ours[0], theta, rtol=1e-12)
-    np.testing.assert_allclose(ours[1], v, rtol=1e-12)
-
-
-@pytest.mark.verifies("eq-nesterov")
-def test_nesterov_s_steps_are_those_that_look_ahead(
-    rng: np.random.Generator, array: Callable[[Any], Any]
-) -> None:
-    learning_rate, mu, curvature = 0.1, 0.9, rng.uniform(0.5, 3, size=4)
-    first = rng.normal(size=4)
-    theirs, jump = first, np.zeros(4)
-    ours, v = array(first), array(np.zeros(4))
-
-    for _ in range(20):  # theirs jumps first and then asks for the gradient there
-        jump = mu * jump - learning_rate * curvature * (theirs + mu * jump)
-        theirs = theirs + jump
-        ours, v = nesterov_update(
-            ours, v, array(curvature) * ours, learning_rate=learning_rate, mu=mu
-        )
-
-    np.testing.assert_allclose(ours, theirs + mu * jump, rtol=1e-12)
 
 
 @pytest.mark.verifies("eq-momentum-terminal")
@@ -105,40 +73,21 @@ def test_a_velocity_of_another_shape_is_refused() -> None:
 
 
 @pytest.mark.verifies("eq-momentum")
-@pytest.mark.verifies("eq-nesterov")
-@pytest.mark.parametrize("step", [update, nesterov_update])
 @pytest.mark.parametrize("mu", [0.0, 0.5, 0.9])
 def test_on_a_parabola_it_converges_below_its_limit_and_diverges_above(
-    mu: float, step: Callable[..., Any]
+    mu: float,
 ) -> None:
     curvature, limit = 3.0, 2 * (1 + mu) / 3.0
-    if step is nesterov_update:
-        limit /= 1 + 2 * mu
 
     def distance(learning_rate: float) -> float:
         theta, v = np.ones(1), np.zeros(1)
         for _ in range(1000):
             gradient = curvature * theta
-            theta, v = step(theta, v, gradient, learning_rate=learning_rate, mu=mu)
+            theta, v = update(theta, v, gradient, learning_rate=learning_rate, mu=mu)
         return float(abs(theta[0]))
 
     assert distance(0.98 * limit) < 1e-6
     assert distance(1.02 * limit) > 1e6
-
-
-@pytest.mark.parametrize("product", [0.5, 1.2])
-def test_nesterov_overshoots_less_only_where_rate_times_curvature_is_below_one(
-    product: float,
-) -> None:
-    lowest = []
-    for step in (update, nesterov_update):
-        theta, v, path = np.ones(1), np.zeros(1), []
-        for _ in range(60):
-            theta, v = step(theta, v, theta, learning_rate=product, mu=0.9)
-            path.append(theta[0])
-        lowest.append(min(path))
-
-    assert (lowest[1] > lowest[0]) == (product < 1)
 
 
 @pytest.mark.verifies("eq-momentum")

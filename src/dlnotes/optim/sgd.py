@@ -15,7 +15,7 @@ from dlnotes.optim.step import (
     scalar,
     take,
 )
-from dlnotes.optimization import gradient_descent, momentum
+from dlnotes.optimization import gradient_descent, momentum, nesterov
 
 
 class SGD(SectionOptimizer, torch.optim.SGD):
@@ -77,9 +77,7 @@ def _step(
         return (gradient_descent.update(theta, gradient, learning_rate=learning_rate),)
     (v,) = kept
     if group["nesterov"]:
-        return momentum.nesterov_update(
-            theta, v, gradient, learning_rate=learning_rate, mu=mu
-        )
+        return nesterov.update(theta, v, gradient, learning_rate=learning_rate, mu=mu)
     return momentum.update(
         theta, v, gradient, learning_rate=learning_rate, mu=mu, dampening=dampening
     )

@@ -2,20 +2,13 @@ r"""Momentum.
 
 In a long, narrow valley gradient descent zigzags between the walls and makes little way
 along the floor.  Momentum (Polyak, 1964) steps along a decaying sum of all gradients so
-far: components that change their sign cancel, and those that keep it add up.  Nesterov
-(1983) takes the gradient at the point to which the sum is about to lead, a form that
-Sutskever, Martens, Dahl and Hinton (2013) brought to deep learning.
+far: components that change their sign cancel, and those that keep it add up.
 
 References
 ----------
 * B. T. Polyak (1964). Some methods of speeding up the convergence of iteration methods.
   *USSR Computational Mathematics and Mathematical Physics* 4(5).
   https://doi.org/10.1016/0041-5553(64)90137-5
-* Y. Nesterov (1983). A method for solving the convex programming problem with
-  convergence rate O(1/k²). *Soviet Mathematics Doklady* 27(2).
-* I. Sutskever, J. Martens, G. Dahl and G. Hinton (2013). On the importance of
-  initialization and momentum in deep learning. *ICML*.
-  https://proceedings.mlr.press/v28/sutskever13.html
 """
 
 from jaxtyping import Float
@@ -153,67 +146,3 @@ def update(
     """
     v = velocity(v, gradient, mu=mu, dampening=dampening)
     return descend(theta, v, learning_rate=learning_rate), v
-
-
-@checked
-def nesterov_update(
-    theta: Float[Array, "*shape"],
-    v: Float[Array, "*shape"],
-    gradient: Float[Array, "*shape"],
-    *,
-    learning_rate: float,
-    mu: float,
-) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    r"""Take one step of Nesterov's momentum.
-
-    The velocity is that of :func:`velocity` without dampening.  The step adds to the
-    new gradient what the velocity will contribute to the next step:
-
-    .. math::
-       :label: eq-nesterov
-
-       \theta_t = \theta_{t-1} - \eta\, (g_t + \mu\, v_t)
-
-    Parameters
-    ----------
-    theta
-        The parameters :math:`\theta_{t-1}`.
-    v
-        The velocity :math:`v_{t-1}`; zeros at the start.
-    gradient
-        The gradient :math:`g_t` of the loss at ``theta``.
-    learning_rate
-        The learning rate :math:`\eta`, at least 0.
-    mu
-        The momentum coefficient :math:`\mu`, at least 0.
-
-    Returns
-    -------
-    theta
-        The parameters :math:`\theta_t`.
-    v
-        The velocity :math:`v_t`.
-
-    Raises
-    ------
-    ValueError
-        If the rate or the momentum is out of its range.
-
-    Examples
-    --------
-    From 1, on a parabola with curvature 1, Nesterov's momentum goes less far beyond the
-    minimum at 0 than momentum does:
-
-    >>> import numpy as np
-    >>> from dlnotes.optimization.momentum import nesterov_update, update
-    >>> for step in (update, nesterov_update):
-    ...     theta, v, path = np.array([1.0]), np.array([0.0]), []
-    ...     for _ in range(5):
-    ...         theta, v = step(theta, v, gradient=theta, learning_rate=0.5, mu=0.5)
-    ...         path.append(float(theta[0]))
-    ...     min(path)
-    -0.25
-    -0.109375
-    """
-    v = velocity(v, gradient, mu=mu)
-    return descend(theta, gradient + mu * v, learning_rate=learning_rate), v

@@ -6,10 +6,10 @@ import numpy as np
 
 from dlnotes.exercises.drawing import either, reals, shape
 from dlnotes.exercises.exercise import Answer, Exercise, Mistake
-from dlnotes.optimization.momentum import nesterov_update, update
+from dlnotes.optimization.momentum import update
 
 
-def _moving(rng: np.random.Generator) -> dict[str, Any]:
+def moving(rng: np.random.Generator) -> dict[str, Any]:
     """Draw parameters that move already."""
     size = shape(rng)
     case = {name: reals(rng, *size) for name in ("theta", "v", "gradient")}
@@ -17,7 +17,7 @@ def _moving(rng: np.random.Generator) -> dict[str, Any]:
     return either(rng, {**case, "learning_rate": rate, "mu": mu})
 
 
-def _stepped(
+def stepped(
     theta: Any, v: Any, gradient: Any, learning_rate: float, mu: float
 ) -> tuple[Any, Any]:
     """Take a step of momentum."""
@@ -25,7 +25,7 @@ def _stepped(
     return theta - learning_rate * v, v
 
 
-def _looked(
+def looked(
     theta: Any, v: Any, gradient: Any, learning_rate: float, mu: float
 ) -> tuple[Any, Any]:
     """Take a step of Nesterov's momentum."""
@@ -33,7 +33,7 @@ def _looked(
     return theta - learning_rate * (gradient + mu * v), v
 
 
-def _old_velocity(step: Answer) -> Mistake:
+def old_velocity(step: Answer) -> Mistake:
     """Take the right step, and forget the velocity that it was taken with."""
     return Mistake(
         lambda theta, v, gradient, learning_rate, mu: (
@@ -55,7 +55,7 @@ MOMENTUM = Exercise(
     hint="After many equal gradients g the velocity must settle at g / (1 - mu).",
     summary="Take one step of momentum.",
     solution=update,
-    inputs=_moving,
+    inputs=moving,
     mistakes=(
         Mistake(
             lambda theta, v, gradient, learning_rate, mu: (
@@ -94,7 +94,7 @@ MOMENTUM = Exercise(
             "are, so the parameters move against it.",
         ),
         Mistake(
-            lambda *given: _stepped(*given)[::-1],
+            lambda *given: stepped(*given)[::-1],
             "Your step is right, but the results come in the other order: first the "
             "parameters, then the velocity.",
         ),
@@ -148,7 +148,7 @@ MOMENTUM = Exercise(
             "You multiply the gradient by mu. It belongs to the old velocity, which is "
             "what is to be forgotten little by little.",
         ),
-        _old_velocity(_stepped),
+        old_velocity(stepped),
         Mistake(
             lambda theta, v, gradient, learning_rate, mu: (
                 theta - learning_rate * gradient,
@@ -158,7 +158,7 @@ MOMENTUM = Exercise(
             "descent does. Step along the velocity.",
         ),
         Mistake(
-            _looked,
+            looked,
             "That is Nesterov's step: it adds the new velocity, decayed once more, to "
             "the gradient. Here the parameters move along the velocity itself.",
         ),
@@ -176,117 +176,4 @@ MOMENTUM = Exercise(
     ),
 )
 
-NESTEROV = Exercise(
-    name="write-optimization-momentum-nesterov-update",
-    section="optimization.momentum",
-    task="Write `nesterov_update(theta, v, gradient, *, learning_rate, mu)`, arrays "
-    "of one shape: one step of Nesterov's momentum in PyTorch's form, which needs the "
-    "gradient at `theta` only. The velocity is updated as in momentum. The parameters "
-    "then move against the sum of the gradient and the new velocity, decayed once "
-    "more. Return `(theta, v)`.",
-    hint="Check two cases. From a velocity of zero the parameters move by "
-    "learning_rate * (1 + mu) * gradient. After many equal gradients g they move by "
-    "learning_rate * g / (1 - mu), as far as with momentum.",
-    solution=nesterov_update,
-    inputs=_moving,
-    mistakes=(
-        Mistake(
-            _stepped,
-            "That is heavy-ball momentum. Nesterov's step adds to the gradient the new "
-            "velocity once more decayed.",
-        ),
-        Mistake(
-            lambda *given: _looked(*given)[::-1],
-            "Your step is right, but the results come in the other order: first the "
-            "parameters, then the velocity.",
-        ),
-        Mistake(
-            lambda theta, v, gradient, _rate, mu: _looked(theta, v, gradient, 1.0, mu),
-            "You do not use the learning rate: it multiplies all of the step.",
-        ),
-        Mistake(
-            lambda theta, v, gradient, learning_rate, mu: _looked(
-                theta, v, gradient, -learning_rate, mu
-            ),
-            "You go uphill: the velocity collects gradients as they are, so the "
-            "parameters move against it.",
-        ),
-        Mistake(
-            lambda theta, v, gradient, learning_rate, mu: (
-                theta - learning_rate * mu * (mu * v + gradient),
-                mu * v + gradient,
-            ),
-            "You step along the decayed velocity alone. The gradient itself is to be "
-            "added to it.",
-        ),
-        Mistake(
-            lambda theta, v, gradient, learning_rate, mu: (
-                theta - learning_rate * (1 + mu) * (mu * v + gradient),
-                mu * v + gradient,
-            ),
-            "You take momentum's step, along the new velocity, and then look ahead "
-            "along it as well. The look-ahead comes in place of that step: the decayed "
-            "velocity is added to the gradient, not to the velocity.",
-        ),
-        _old_velocity(_looked),
-        Mistake(
-            lambda theta, v, gradient, learning_rate, mu: (
-                theta
-                + mu * (mu * v - learning_rate * gradient)
-                - learning_rate * gradient,
-                mu * v - learning_rate * gradient,
-            ),
-            "You keep the last step as the state: it has the learning rate and a minus "
-            "sign in it. Some texts have it so; here the velocity is a sum of plain "
-            "gradients, and rate and sign come when the parameters are moved.",
-        ),
-        Mistake(
-            lambda theta, v, gradient, learning_rate, mu: (
-                theta
-                - mu * (mu * v + learning_rate * gradient)
-                - learning_rate * gradient,
-                mu * v + learning_rate * gradient,
-            ),
-            "You keep the learning rate inside the velocity. Here the velocity is a "
-            "sum of plain gradients, and the rate multiplies all of the step.",
-        ),
-        Mistake(
-            lambda theta, v, gradient, learning_rate, mu: (
-                theta - learning_rate * (gradient + (mu * v + gradient)),
-                mu * v + gradient,
-            ),
-            "You add the new velocity without decaying it, so the gradient counts "
-            "twice in full. In the step the velocity comes multiplied by mu.",
-        ),
-        Mistake(
-            lambda theta, v, gradient, learning_rate, mu: (
-                theta
-                - learning_rate * ((1 + mu) * gradient + mu**2 * (mu * v + gradient)),
-                mu * v + gradient,
-            ),
-            "You use the expanded form, with mu squared, but put the new velocity "
-            "where the old one belongs: the new gradient is then counted a third time.",
-            "NesterovAG implementation inconsistent with reference, "
-            "https://github.com/chainer/chainer/issues/4274",
-        ),
-        Mistake(
-            lambda theta, v, gradient, learning_rate, mu: (
-                theta - learning_rate * (gradient + mu * (mu * v + gradient)),
-                gradient + mu * (mu * v + gradient),
-            ),
-            "Your step is right, but you store it as the velocity. The state is the "
-            "plain accumulated velocity; the look-ahead is only for this step.",
-        ),
-        Mistake(
-            lambda theta, v, gradient, learning_rate, mu: (
-                theta
-                - learning_rate * (gradient + mu * (mu * v + (1 - mu) * gradient)),
-                mu * v + (1 - mu) * gradient,
-            ),
-            "You damp the new gradient by 1 - mu in the velocity. Nesterov's method "
-            "sums gradients undamped; PyTorch refuses dampening together with it.",
-        ),
-    ),
-)
-
-EXERCISES = (MOMENTUM, NESTEROV)
+EXERCISES = (MOMENTUM,)
