@@ -68,67 +68,6 @@ def init(theta: Float[Array, "*shape"], *, initial: float = 0.0) -> State[Array]
 
 
 @checked
-def effective_rate(
-    total: Float[Array, "*shape"],
-    *,
-    learning_rate: float = 0.01,
-    epsilon: float = 1e-10,
-) -> Float[Array, "*shape"]:
-    r"""Return what multiplies the gradient of each parameter.
-
-    With the sum :math:`G_t` of the squared gradients, the learning rate :math:`\eta`
-    and a small :math:`\epsilon` it is
-
-    .. math::
-       :label: eq-adagrad-rate
-
-       \eta_t = \frac{\eta}{\sqrt{G_t} + \epsilon}
-
-    Where all gradients have the same size :math:`\lvert g \rvert > 0` and the sum
-    began at zero, it decays like :math:`1 / \sqrt{t}`, for
-    :math:`\epsilon = 0` exactly:
-
-    .. math::
-       :label: eq-adagrad-decay
-
-       \eta_t = \frac{\eta}{\lvert g \rvert \sqrt{t}}
-
-    Parameters
-    ----------
-    total
-        The sum :math:`G_t`.
-    learning_rate
-        The learning rate :math:`\eta`, at least 0.
-    epsilon
-        The number :math:`\epsilon` that keeps the division finite where every gradient
-        so far was zero; at least 0.
-
-    Returns
-    -------
-    rate
-        The effective learning rate of each parameter.
-
-    Raises
-    ------
-    ValueError
-        If the rate or the epsilon is negative.
-
-    Examples
-    --------
-    After the gradients 3 and 4 the root of the sum is 5, and after a hundred gradients
-    of 5 it is 50:
-
-    >>> import numpy as np
-    >>> from dlnotes.optimization.adagrad import effective_rate
-    >>> total = np.array([3.0**2 + 4.0**2, 100 * 5.0**2])
-    >>> effective_rate(total, learning_rate=1.0).round(6)
-    array([0.2 , 0.02])
-    """
-    at_least(0, learning_rate=learning_rate, epsilon=epsilon)
-    return learning_rate / (array_namespace(total).sqrt(total) + epsilon)
-
-
-@checked
 def update(
     theta: Float[Array, "*shape"],
     gradient: Float[Array, "*shape"],
@@ -191,3 +130,64 @@ def update(
     total = state.total + gradient * gradient
     rate = effective_rate(total, learning_rate=learning_rate, epsilon=epsilon)
     return theta - rate * gradient, State(total)
+
+
+@checked
+def effective_rate(
+    total: Float[Array, "*shape"],
+    *,
+    learning_rate: float = 0.01,
+    epsilon: float = 1e-10,
+) -> Float[Array, "*shape"]:
+    r"""Return what multiplies the gradient of each parameter.
+
+    With the sum :math:`G_t` of the squared gradients, the learning rate :math:`\eta`
+    and a small :math:`\epsilon` it is
+
+    .. math::
+       :label: eq-adagrad-rate
+
+       \eta_t = \frac{\eta}{\sqrt{G_t} + \epsilon}
+
+    Where all gradients have the same size :math:`\lvert g \rvert > 0` and the sum
+    began at zero, it decays like :math:`1 / \sqrt{t}`, for
+    :math:`\epsilon = 0` exactly:
+
+    .. math::
+       :label: eq-adagrad-decay
+
+       \eta_t = \frac{\eta}{\lvert g \rvert \sqrt{t}}
+
+    Parameters
+    ----------
+    total
+        The sum :math:`G_t`.
+    learning_rate
+        The learning rate :math:`\eta`, at least 0.
+    epsilon
+        The number :math:`\epsilon` that keeps the division finite where every gradient
+        so far was zero; at least 0.
+
+    Returns
+    -------
+    rate
+        The effective learning rate of each parameter.
+
+    Raises
+    ------
+    ValueError
+        If the rate or the epsilon is negative.
+
+    Examples
+    --------
+    After the gradients 3 and 4 the root of the sum is 5, and after a hundred gradients
+    of 5 it is 50:
+
+    >>> import numpy as np
+    >>> from dlnotes.optimization.adagrad import effective_rate
+    >>> total = np.array([3.0**2 + 4.0**2, 100 * 5.0**2])
+    >>> effective_rate(total, learning_rate=1.0).round(6)
+    array([0.2 , 0.02])
+    """
+    at_least(0, learning_rate=learning_rate, epsilon=epsilon)
+    return learning_rate / (array_namespace(total).sqrt(total) + epsilon)

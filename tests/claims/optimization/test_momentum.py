@@ -64,6 +64,7 @@ def test_the_rule_about_speed(power: float, epochs: float, verdict: Verdict) -> 
         data = f"condition number {kappa}"
         found.append(Row(room.STEPS, "gradient descent", data, (kappa**power,)))
         found.append(Row(room.STEPS, "momentum", data, (1.0,)))
+        found.append(Row(room.CHANGES, "momentum", data, (1.0,)))
     for method, value in (("gradient descent", 10.0), ("momentum", epochs)):
         found.append(Row(room.EPOCHS, method, "digits", tuple(near(value))))
 

@@ -55,6 +55,7 @@ def named(mu: float) -> str:
 
 
 KAPPAS = (1, 10, 100, 1000)
+CHANGES = "sign changes, steepest"
 RATES = (0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
@@ -83,7 +84,7 @@ def momentum_accelerates(seeds: Sequence[int]) -> Finding:
             signs = np.sign(walk[:, -1])
             changes = float((signs[1:] * signs[:-1] < 0).sum())
             found.append(Row(STEPS, method, data, (float(len(walk) - 1),)))
-            found.append(Row("sign changes, steepest", method, data, (changes,)))
+            found.append(Row(CHANGES, method, data, (changes,)))
     trials = [
         Trial(name, digits, PERCEPTRON, 60, optimizer, batch_size=50)
         for name, optimizer in (
@@ -133,9 +134,12 @@ def judge_speed(found: Sequence[Row]) -> Ruling:
         refuted=not {100, 1000} & {*faster},
     )
     ratios = [f"{gains[kappa]:.2g} at {kappa:,}" for kappa in KAPPAS]
+    changes = by_method(found, CHANGES, "condition number 100")
     because = (
         f"Gradient descent needs so many times the steps: {join_words(ratios)}; the "
-        f"slope is {slope:.2f}. The digits need {format_means(epochs)} epochs."
+        f"slope is {slope:.2f}. Along the steepest axis, at 100, the sign changes "
+        f"{format_means(changes)} times. The epochs on the digits are "
+        f"{format_means(epochs)}."
     )
     return Ruling(verdict, because, "on quadratics")
 
