@@ -9,12 +9,12 @@ the time.
 
 References
 ----------
-* H. H. Rosenbrock (1960). An automatic method for finding the greatest or least value of
-  a function. *The Computer Journal* 3(3). https://doi.org/10.1093/comjnl/3.3.175
+* H. H. Rosenbrock (1960). An automatic method for finding the greatest or least value
+  of a function. *The Computer Journal* 3(3). https://doi.org/10.1093/comjnl/3.3.175
 * B. A. Pearlmutter (1994). Fast exact multiplication by the Hessian. *Neural
   Computation* 6(1). https://doi.org/10.1162/neco.1994.6.1.147
-* D. S. Dean and S. N. Majumdar (2006). Large deviations of extreme eigenvalues of random
-  matrices. *Physical Review Letters* 97. https://arxiv.org/abs/cond-mat/0609651
+* D. S. Dean and S. N. Majumdar (2006). Large deviations of extreme eigenvalues of
+  random matrices. *Physical Review Letters* 97. https://arxiv.org/abs/cond-mat/0609651
 * A. J. Bray and D. S. Dean (2007). Statistics of critical points of Gaussian fields on
   large-dimensional spaces. *Physical Review Letters* 98.
   https://arxiv.org/abs/cond-mat/0611023
@@ -33,12 +33,12 @@ References
 from collections.abc import Callable
 from math import log1p
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dlnotes.arrays import Array, array_namespace, checked, device_of
 from dlnotes.checks import at_least, positive
 
-KINDS = ("not critical", "undecided", "saddle", "minimum", "maximum")
+KINDS = ("not critical", "minimum", "maximum", "saddle", "undecided")
 
 
 @checked
@@ -118,8 +118,8 @@ def plateau(
 
     Examples
     --------
-    Three steps away from the minimum the slope is a thirtieth, and one step away more
-    than a half:
+    At a distance of 1 from the minimum the slope is more than a half, and at a
+    distance of 3 a thirtieth:
 
     >>> import numpy as np
     >>> from dlnotes.optimization.landscape import plateau
@@ -292,7 +292,7 @@ def classify_critical_points(
     hessians: Float[Array, "points parameters parameters"],
     *,
     tolerance: float = 1e-6,
-) -> list[str]:
+) -> Int[Array, "points"]:
     r"""Say of each point whether it is a minimum, a maximum or a saddle point.
 
     Where the gradient vanishes the curvature decides.  In every direction it
@@ -305,9 +305,9 @@ def classify_critical_points(
        \nabla J(\boldsymbol{\theta}^*) = \mathbf{0}, \qquad
        \lambda_{\min}(\mathbf{H}) < 0 < \lambda_{\max}(\mathbf{H}),
 
-    it is a saddle point; if all are positive, a minimum; if all are negative, a maximum.
-    If one is zero and no two have opposite signs, higher derivatives decide, and
-    the point is undecided.
+    it is a saddle point; if all are positive, a minimum; if all are negative, a
+    maximum.  If one is zero and no two have opposite signs, higher derivatives decide,
+    and the point is undecided.
 
     Parameters
     ----------
@@ -322,8 +322,8 @@ def classify_critical_points(
     Returns
     -------
     kinds
-        One of the :data:`KINDS` for each point: ``"not critical"``, ``"undecided"``,
-        ``"saddle"``, ``"minimum"`` or ``"maximum"``.
+        The place of each point's kind in ``KINDS``: 0 for *not critical*, 1 for a
+        minimum, 2 for a maximum, 3 for a saddle point, 4 for *undecided*.
 
     Raises
     ------
@@ -335,17 +335,19 @@ def classify_critical_points(
     Curvature of 2 along both axes; of 2 and -2; and of none at all:
 
     >>> import numpy as np
-    >>> from dlnotes.optimization.landscape import classify_critical_points
-    >>> hessians = np.array(
-    ...     [np.diag([2.0, 2.0]), np.diag([2.0, -2.0]), np.zeros((2, 2))]
-    ... )
-    >>> classify_critical_points(np.zeros((3, 2)), hessians)
+    >>> from dlnotes.optimization.landscape import KINDS, classify_critical_points
+    >>> hessians = np.array([[[2.0, 0], [0, 2]], [[2, 0], [0, -2]], [[0, 0], [0, 0]]])
+    >>> kinds = classify_critical_points(np.zeros((3, 2)), hessians)
+    >>> [KINDS[k] for k in kinds]
     ['minimum', 'saddle', 'undecided']
 
     The eigenvalues of a matrix of ones are 2 and 0.  On its diagonal, that is along the
     axes, nothing shows it:
 
-    >>> classify_critical_points(np.zeros((1, 2)), np.ones((1, 2, 2)))
+    >>> [
+    ...     KINDS[k]
+    ...     for k in classify_critical_points(np.zeros((1, 2)), np.ones((1, 2, 2)))
+    ... ]
     ['undecided']
     """
     at_least(0, tolerance=tolerance)
@@ -353,11 +355,10 @@ def classify_critical_points(
     eigenvalues = xp.linalg.eigvalsh(hessians)
     low, high = eigenvalues[:, 0], eigenvalues[:, -1]
     critical = xp.linalg.vector_norm(gradients, axis=-1) <= tolerance
-    kinds = xp.where(critical, 1, 0)
-    kinds = xp.where(critical & (low < -tolerance) & (high > tolerance), 2, kinds)
-    kinds = xp.where(critical & (low > tolerance), 3, kinds)
-    kinds = xp.where(critical & (high < -tolerance), 4, kinds)
-    return [KINDS[k] for k in kinds.tolist()]
+    kinds = xp.where((low < -tolerance) & (high > tolerance), 3, 4)
+    kinds = xp.where(low > tolerance, 1, kinds)
+    kinds = xp.where(high < -tolerance, 2, kinds)
+    return xp.where(critical, kinds, 0)
 
 
 @checked
@@ -473,8 +474,8 @@ def double_well(
 
     Without a tilt the minima are (-1, 0) and (1, 0), both with the loss -1, and the
     saddle point between them is (0, 0).  A tilt :math:`t` with
-    :math:`0 < t < 8 / \sqrt{27}` lowers the left well and raises the right one, which is
-    then a local minimum that is not the global one:
+    :math:`0 < t < 8 / \sqrt{27}` lowers the left well and raises the right one, which
+    is then a local minimum that is not the global one:
 
     .. math::
        :label: eq-double-well
@@ -615,16 +616,17 @@ def beale(
 ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch 2"]]:
     r"""Return Beale's function and its gradient: flat regions between steep walls.
 
-    The only minimum is (3, 1/2), with the loss 0.  It is a sum of squares of
-    :math:`c_k - \theta_1 (1 - \theta_2^k)`, with :math:`c = (1.5, 2.25, 2.625)`:
+    The global minimum is (3, 1/2), with the loss 0.  The function is a sum of squares,
+    with :math:`c = (1.5, 2.25, 2.625)`:
 
     .. math::
        :label: eq-beale
 
        J(\boldsymbol{\theta}) &= \sum_{k=1}^{3} r_k^2, \qquad
        r_k = c_k - \theta_1 (1 - \theta_2^k) \\
-       \nabla J &= \Bigl( -2 \sum_k r_k (1 - \theta_2^k),\;
-       2 \sum_k r_k\, k\, \theta_1 \theta_2^{k-1} \Bigr)
+       \frac{\partial J}{\partial \theta_1} &= -2 \sum_k r_k (1 - \theta_2^k), \qquad
+       \frac{\partial J}{\partial \theta_2}
+       = 2 \sum_k r_k\, k\, \theta_1 \theta_2^{k-1}
 
     Parameters
     ----------
@@ -674,8 +676,9 @@ def rosenbrock(
        :label: eq-rosenbrock
 
        J(\boldsymbol{\theta}) &= (1 - \theta_1)^2 + 100\, (\theta_2 - \theta_1^2)^2 \\
-       \nabla J &= \bigl( -2\, (1 - \theta_1) - 400\, \theta_1 (\theta_2 - \theta_1^2),\;
-       200\, (\theta_2 - \theta_1^2) \bigr)
+       \frac{\partial J}{\partial \theta_1} &= -2\, (1 - \theta_1)
+       - 400\, \theta_1 (\theta_2 - \theta_1^2) \\
+       \frac{\partial J}{\partial \theta_2} &= 200\, (\theta_2 - \theta_1^2)
 
     Parameters
     ----------
@@ -691,7 +694,8 @@ def rosenbrock(
 
     Examples
     --------
-    On the floor the gradient is small, a tenth beside it 20 or more:
+    At (0, 0), on the floor, the gradient has the length 2.  A tenth beside it one of
+    its entries is 20:
 
     >>> import numpy as np
     >>> from dlnotes.optimization.landscape import rosenbrock
