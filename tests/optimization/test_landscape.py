@@ -29,18 +29,14 @@ from dlnotes.optimization.landscape import (
 
 Surface = Callable[..., tuple[Any, Any]]
 
-SURFACES: list[Any] = [
-    pytest.param(plateau, marks=pytest.mark.verifies("eq-plateau")),
-    pytest.param(saddle, marks=pytest.mark.verifies("eq-saddle-surface")),
-    pytest.param(monkey_saddle, marks=pytest.mark.verifies("eq-monkey-saddle")),
-    pytest.param(
-        partial(double_well, tilt=-0.7), marks=pytest.mark.verifies("eq-double-well")
-    ),
-    pytest.param(
-        partial(ravine, condition_number=7.0), marks=pytest.mark.verifies("eq-ravine")
-    ),
-    pytest.param(beale, marks=pytest.mark.verifies("eq-beale")),
-    pytest.param(rosenbrock, marks=pytest.mark.verifies("eq-rosenbrock")),
+SURFACES: list[Surface] = [
+    plateau,
+    saddle,
+    monkey_saddle,
+    partial(double_well, tilt=-0.7),
+    partial(ravine, condition_number=7.0),
+    beale,
+    rosenbrock,
 ]
 WRITTEN: dict[Any, Callable[[Any, Any], Any]] = {
     plateau: lambda x, y: 1 - 2.718281828459045 ** (-(x * x + y * y) / 2),
@@ -68,6 +64,13 @@ def slope(surface: Surface) -> Callable[[Any], Any]:
     return lambda theta: surface(theta)[1]
 
 
+@pytest.mark.verifies("eq-plateau")
+@pytest.mark.verifies("eq-saddle-surface")
+@pytest.mark.verifies("eq-monkey-saddle")
+@pytest.mark.verifies("eq-double-well")
+@pytest.mark.verifies("eq-ravine")
+@pytest.mark.verifies("eq-beale")
+@pytest.mark.verifies("eq-rosenbrock")
 @pytest.mark.parametrize("surface", SURFACES)
 def test_a_surface_has_the_height_of_its_formula_and_the_gradient_of_its_height(
     surface: Surface, rng: np.random.Generator, run: Callable[..., Any]
