@@ -244,8 +244,9 @@ def stuck_local_minimum(seeds: Sequence[int]) -> Finding:
     verdict, because, condition = judge_minima(found)
     worse = [name for name, (end,) in by_method(found, RIGHT).items() if end]
     remark = (
-        f"On the curve with two wells {join_words(worse or ['none'])} ended in the worse "
-        "one. The moons are one data set, an easy one: of others this says nothing."
+        f"On the curve with two wells {join_words(worse or ['none'])} ended in the "
+        "worse one. The moons are one data set, an easy one: of others this says "
+        "nothing."
     )
     data = "500 points of two moons, noise 0.1"
     return Finding(verdict, because, data, tuple(found), condition, remark=remark)
