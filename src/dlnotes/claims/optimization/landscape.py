@@ -180,11 +180,11 @@ def judge_saddle(found: Sequence[Row]) -> Ruling:
     noisy = by_method(found, ESCAPE, "y = 0")[NOISY]
     stuck = sum(steps == SADDLE_CAP for steps in noisy)
     never = [height for height in HEIGHTS[1:] if exact[height] == SADDLE_CAP]
-    near, far = exact[1e-6] / exact[0.3], np.mean(noisy) / exact[0.3]
+    slowest = max(exact[1e-6], float(np.mean(noisy))) / exact[0.3]
     verdict = decide(
         confirmed=bool(never) or stuck >= 5,
-        conditional=exact[0.0] == SADDLE_CAP and max(near, far) >= 5,
-        refuted=not stuck and max(near, far) < 5,
+        conditional=exact[0.0] == SADDLE_CAP and slowest >= 5,
+        refuted=not stuck and slowest < 5,
     )
     because = (
         f"From y = 0 it {'never escapes' if exact[0.0] == SADDLE_CAP else 'escapes'} "
@@ -318,7 +318,7 @@ def lowest(layers: Sequence[Tensor], X: Tensor, y: Tensor) -> float:
     flat = torch.cat([each.flatten() for each in layers]).double()
 
     def loss(theta: Tensor) -> Tensor:
-        parts = theta.split([each.numel() for each in layers])
+        parts = torch.split(theta, [each.numel() for each in layers])
         shaped = [part.reshape(s) for part, s in zip(parts, shapes, strict=True)]
         return losses(shaped, X.double(), y.double())
 
