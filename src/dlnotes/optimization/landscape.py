@@ -9,6 +9,9 @@ the time.
 
 References
 ----------
+* E. M. L. Beale (1958). *On an iterative method for finding a local minimum of a
+  function of more than one variable*. Technical report 25, Statistical Techniques
+  Research Group, Princeton University.
 * H. H. Rosenbrock (1960). An automatic method for finding the greatest or least value
   of a function. *The Computer Journal* 3(3). https://doi.org/10.1093/comjnl/3.3.175
 * B. A. Pearlmutter (1994). Fast exact multiplication by the Hessian. *Neural

@@ -47,7 +47,7 @@ def _points(rng: np.random.Generator) -> dict[str, Any]:
 def _each(kind: Callable[[Any, Any, float], str]) -> Answer:
     """Turn a rule for one point into an answer for all."""
 
-    def answer(gradients: Any, hessians: Any, tolerance: float) -> Any:
+    def answer(gradients: Any, hessians: Any, tolerance: float = 1e-6) -> Any:
         pairs = zip(gradients, hessians, strict=True)
         return np.array([KINDS.index(kind(g, H, tolerance)) for g, H in pairs])
 
@@ -186,7 +186,7 @@ CLASSIFY = Exercise(
             "positive in every direction makes a minimum.",
         ),
         Mistake(
-            lambda gradients, hessians, tolerance: classify_critical_points(
+            lambda gradients, hessians, tolerance=1e-6: classify_critical_points(
                 gradients, hessians, tolerance=0 * tolerance
             ),
             "You do not use the tolerance: rounding alone makes a zero a small number "
