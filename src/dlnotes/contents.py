@@ -18,6 +18,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "tsne",
     ),
     "optimization": (
+        "landscape",
         "gradient_descent",
         "momentum",
         "nesterov",
