@@ -17,6 +17,6 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "depth_and_width",
         "tsne",
     ),
-    "optimization": ("gradient_descent", "momentum", "adam"),
+    "optimization": ("gradient_descent", "momentum", "adam", "learning_rate"),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
