@@ -196,7 +196,7 @@ def _progress(low: float, high: float, steps: int) -> NDArray[np.float64]:
 
 @checked
 def smoothed_losses(
-    losses: Float[Array, "steps"], *, beta: float = 0.98
+    losses: Float[Array, "steps"], *, beta: float = 0.9
 ) -> Float[Array, "steps"]:
     r"""Smooth the losses of a range test.
 
@@ -388,14 +388,15 @@ def steepest_rate(
 ) -> Float[Array, ""]:
     r"""Return the learning rate at which the loss falls fastest.
 
-    The slope is that against the logarithm of the rate, and the rate is half-way, on
-    that axis, between the two rates of the steepest descent:
+    The slope is that against the logarithm of the rate, before the turning point, step
+    :math:`m`.  The rate is half-way, on that axis, between the two of the steepest
+    descent:
 
     .. math::
        :label: eq-lr-steepest
 
        \eta_{\mathrm{steep}} = \sqrt{\eta_k\, \eta_{k+1}}, \qquad
-       k = \operatorname*{arg\,min}_k
+       k = \operatorname*{arg\,min}_{k < m}
        \frac{L_{k+1} - L_k}{\log \eta_{k+1} - \log \eta_k}
 
     Parameters
@@ -408,7 +409,8 @@ def steepest_rate(
     Returns
     -------
     rate
-        The rate :math:`\eta_{\mathrm{steep}}`.
+        The rate :math:`\eta_{\mathrm{steep}}`, near the first one if the loss only
+        rises.
 
     Raises
     ------
@@ -417,18 +419,18 @@ def steepest_rate(
 
     Examples
     --------
-    The loss falls most between the rates 0.01 and 1:
+    The loss falls most between the rates 0.01 and 1; the last fall comes too late:
 
     >>> import numpy as np
     >>> from dlnotes.optimization.learning_rate import steepest_rate
-    >>> rates = np.array([0.0001, 0.01, 1.0, 100.0])
-    >>> round(float(steepest_rate(rates, np.array([2.3, 2.0, 0.9, 3.5]))), 3)
+    >>> rates = np.array([0.0001, 0.01, 1.0, 100.0, 10000.0])
+    >>> round(float(steepest_rate(rates, np.array([2.3, 2.0, 0.9, 5.5, 3.0]))), 3)
     0.1
     """
     _check_some(losses, 2)
-    xp = array_namespace(losses)
+    xp, falling = array_namespace(losses), rates[1:] <= turning_point(rates, losses)
     slopes = xp.diff(losses) / xp.diff(xp.log(rates))
-    k = xp.argmin(slopes)
+    k = xp.argmin(xp.where(falling, slopes, xp.inf))
     return xp.sqrt(_at(rates, k) * _at(rates, k + 1))
 
 
