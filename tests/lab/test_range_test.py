@@ -17,7 +17,7 @@ from dlnotes.optimization.learning_rate import exponential_ramp, smoothed_losses
 RATES = exponential_ramp(1e-3, 1e3, 60)
 
 
-def problem() -> tuple[nn.Module, Tensor, Tensor]:
+def problem() -> tuple[nn.Sequential, Tensor, Tensor]:
     """Return a network with all that has a state, its instances and their labels."""
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
@@ -67,7 +67,7 @@ def test_everything_is_as_it_was_to_the_last_bit(
     kind: Callable[..., Any], end: str
 ) -> None:
     model, optimizer, X, y = trained(kind)
-    rng, calls, counted = np.random.default_rng(1), 0, nn.Parameter(torch.zeros(1))
+    rng, calls, counted = np.random.default_rng(1), 0, torch.zeros(1)
     rng.normal(size=3)
 
     class Loss(nn.Module):

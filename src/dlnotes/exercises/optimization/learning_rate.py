@@ -291,8 +291,8 @@ STABILITY = Exercise(
         ),
         Mistake(
             _with(lambda mu: mu / (1 - mu)),
-            "You take the limit for 1 / (1 - mu) times larger, as steps are in the long "
-            "run. Along the steepest axis the velocity turns at each step, and the "
+            "You take the limit for 1 / (1 - mu) times larger, as steps are in the "
+            "long run. Along the steepest axis the velocity turns each time, and the "
             "limit grows by the factor 1 + mu only.",
         ),
         Mistake(
