@@ -306,6 +306,6 @@ def test_settings_out_of_range_and_missing_losses_are_refused() -> None:
     for rule in (turning_point, largest_rate):
         with pytest.raises(ValueError, match="losses must be at least 1, got 0 of"):
             rule(none, none)
-    for rule in (steepest_rate, picks):
+    for pick in (steepest_rate, picks):
         with pytest.raises(ValueError, match="losses must be at least 2, got 1 of"):
-            rule(some[:1], some[:1])
+            pick(some[:1], some[:1])
