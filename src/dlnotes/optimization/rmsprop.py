@@ -1,7 +1,7 @@
 r"""RMSProp.
 
 Adagrad divides each parameter's gradient by the root of the sum of all its squares so
-far, and so its steps can only get shorter.  RMSProp (Tieleman and Hinton, 2012)
+far, so that its learning rate can only fall.  RMSProp (Tieleman and Hinton, 2012)
 forgets: it divides by the root of a running mean of the squares, the usual size of a
 gradient of late.  Then a parameter's step is about one learning rate long, whatever the
 scale of the loss.  A variant divides by the standard deviation in place of the root
