@@ -104,13 +104,13 @@ for name in OPTIMIZERS:
 # %%
 # The grid
 # --------
-# Eight rates for each optimizer, five seeds for each, four epochs.
+# Eight rates for each optimizer, five seeds for each, five epochs.
 
 
 def score(name, seed, rate):
     model, settings = begin(name, seed, float(rate))
     try:
-        fit(model, X, y, epochs=4, **settings)
+        fit(model, X, y, epochs=5, **settings)
     except FloatingPointError:
         return 0.0
     return accuracy(predict(model, X_test), y_test)
@@ -172,9 +172,10 @@ for name, values in regret.items():
 # ----------
 # It finds the power of ten, and the rule decides the rest.  Where the loss falls
 # fastest, or slightly below the turning point, the network is nearly as good as with
-# the best rate of the grid, which took eight training runs.  Half of the largest rate is
-# far too much, for both optimizers: what a network survives for a few steps is not what
-# it learns with.  A tenth of the turning point suits Adam, and is too slow for SGD.
+# the best rate of the grid, which took eight training runs.  Half of the largest rate
+# is far too much, for both optimizers: what a network survives for a few steps is not
+# what it learns with.  A tenth of the turning point suits Adam, and is too slow for
+# SGD.
 #
 # Go on
 # -----
