@@ -33,12 +33,15 @@ command_line(__doc__)
 # 64 rectified units; a seed fixes its initial weights and the order of the batches.
 
 train, test = (load("fashion-mnist", split=split) for split in ("train", "test"))
-amount = min(1000, len(train.X))
 X, X_test = (
     torch.tensor(each.X[:1000].reshape(-1, 784) / 255).float() for each in (train, test)
 )
 y, y_test = (torch.tensor(each.y[:1000]) for each in (train, test))
 print(f"{len(X):,} pictures to learn from; {train.source}; {test.source}")
+
+# %%
+# SGD and Adam, each with the same networks and the same batches:
+
 OPTIMIZERS = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}
 SEEDS = range(5)
 
@@ -62,6 +65,9 @@ def tested(name, seed, ramp):
     model, settings = begin(name, seed, 0.0)
     return range_test(model, X, y, rates=ramp(1e-5, 10, 200), **settings)
 
+
+# %%
+# A linear ramp has two of its 200 steps below 0.1, and misses all that happens there.
 
 fig, axes = plt.subplots(2, 1, figsize=(6, 6), sharey=True)
 for ax, ramp in zip(axes, (exponential_ramp, linear_ramp), strict=True):
@@ -98,8 +104,7 @@ for name in OPTIMIZERS:
 # %%
 # The grid
 # --------
-# Ten rates for each optimizer, five seeds for each, five epochs.  Then the same for each
-# rule, with the rate that it picked for that seed.
+# Eight rates for each optimizer, five seeds for each, five epochs.
 
 
 def score(name, seed, rate):
@@ -111,11 +116,15 @@ def score(name, seed, rate):
     return accuracy(predict(model, X_test), y_test)
 
 
-GRIDS = {"SGD": exponential_ramp(0.003, 3, 10), "Adam": exponential_ramp(1e-4, 0.1, 10)}
+GRIDS = {"SGD": exponential_ramp(0.003, 3, 8), "Adam": exponential_ramp(1e-4, 0.1, 8)}
 on_grid = {
     name: np.array([[score(name, seed, rate) for rate in grid] for seed in SEEDS])
     for name, grid in GRIDS.items()
 }
+
+# %%
+# The same for each rule, with the rate that it picked for that seed:
+
 by_rule = {
     name: np.array([[score(name, s, rate) for rate in picked[name][s]] for s in SEEDS])
     for name in OPTIMIZERS
@@ -137,15 +146,16 @@ axes[0].legend(fontsize=9, loc="lower left")
 axes[1].set_xlabel("learning rate")
 fig.suptitle(f"The rules and the grid\n{train.source}")
 fig.set_label(
-    "Accuracy against the learning rate, for SGD and for Adam: it rises, has a flat top "
-    "and falls steeply. The marks of the four rules are spread over the top and its edges."
+    "Accuracy against the learning rate, for SGD and for Adam: it rises, has a flat "
+    "top and falls. Half of the largest rate lies below the others, on the far side; "
+    "the marks of the three other rules are on the top, or just before it."
 )
 
 # %%
 # How much is lost
 # ----------------
-# The regret of a rule is the mean accuracy at the best rate of the grid minus its own, in
-# points.
+# The regret of a rule is the mean accuracy at the best rate of the grid minus its own,
+# in points.
 
 regret = {
     name: 100 * (on_grid[name].mean(axis=0).max() - by_rule[name].mean(axis=0))
@@ -156,3 +166,32 @@ for name, values in regret.items():
     print(f"{name}: best of the grid {best:.3g}")
     for rule, value in zip(RULES, values, strict=True):
         print(f"  {rule:<22} regret {value:5.1f}")
+
+# %%
+# The answer
+# ----------
+# It finds the power of ten, and the rule decides the rest.  Where the loss falls
+# fastest the network is nearly as good as with the best rate of the grid, which took
+# eight training runs; slightly below the turning point is not far behind.  Half of the
+# largest rate is far too much, for both optimizers: what a network survives for a few
+# steps is not what it learns with.  A tenth of the turning point suits Adam, and is too
+# slow for SGD.
+#
+# Go on
+# -----
+# * Train for twenty epochs.  Which rule gains, and which loses?
+# * Smooth with a decay of 0.98.  Which of the rates move, and which way?
+# * Let the network have five hidden layers, or batch normalization.
+#
+# Every claim of the prose, checked.  Run by hand, the script shows its figures at the
+# end.
+
+half, below, tenth, steepest = np.array([*regret.values()]).T
+assert (half > 10).all()
+assert steepest.max() < 3
+assert (below < half / 3).all()
+assert tenth[1] < 3 < tenth[0]
+assert np.sum(linear_ramp(1e-5, 10, 200) < 0.1) == 2
+for scores in on_grid.values():
+    assert 0 < scores.mean(axis=0).argmax() < 7
+plt.show()
