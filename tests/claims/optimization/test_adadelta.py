@@ -63,7 +63,7 @@ def test_updates_of_gradient_descent_change_as_its_gradients_do() -> None:
     assert found[EPOCHS] == 30
 
 
-def test_a_rate_of_zero_learns_nothing_before_or_after_the_shift() -> None:
+def test_a_rate_near_zero_learns_nothing_before_or_after_the_shift() -> None:
     still = partial(torch.optim.RMSprop, alpha=0.9)
     made = Trial("still", few, trial("", still).build, 4, still)
 

@@ -131,8 +131,8 @@ ADADELTA = Exercise(
         Mistake(
             _adadelta(of=lambda delta, learning_rate, **_others: learning_rate * delta),
             "The steps that you average have the learning rate in them. Then it acts "
-            "again at every later step, and below 1 the steps wither: average the step "
-            "before it is multiplied.",
+            "again at every later step, and below 1 the steps cannot grow: average the "
+            "step before it is multiplied.",
         ),
         Mistake(
             _late,
