@@ -395,8 +395,8 @@ def steepest_rate(
     .. math::
        :label: eq-lr-steepest
 
-       \eta_{\mathrm{steep}} = \sqrt{\eta_k\, \eta_{k+1}}, \qquad
-       k = \operatorname*{arg\,min}_{k < m}
+       \eta_{\mathrm{steep}} &= \sqrt{\eta_k\, \eta_{k+1}} \\
+       k &= \operatorname*{arg\,min}_{k < m}
        \frac{L_{k+1} - L_k}{\log \eta_{k+1} - \log \eta_k}
 
     Parameters
