@@ -27,8 +27,8 @@ References
   optimization. *Mathematical Programming* 45. https://doi.org/10.1007/BF01589116
 * W. C. Davidon (1991). Variable metric method for minimization, his report of 1959.
   *SIAM Journal on Optimization* 1(1). https://doi.org/10.1137/0801001
-* J. Nocedal and S. J. Wright (2006). *Numerical Optimization*, second edition. Springer.
-  https://doi.org/10.1007/978-0-387-40065-5
+* J. Nocedal and S. J. Wright (2006). *Numerical Optimization*, second edition.
+  Springer. https://doi.org/10.1007/978-0-387-40065-5
 """
 
 from collections.abc import Callable
@@ -214,8 +214,8 @@ def lbfgs_direction(
 
     Examples
     --------
-    One pair has shown the curvature 4 along the first axis.  Across it nothing is known,
-    and the scale of the newest pair, 1/4, is used there too:
+    One pair has shown the curvature 4 along the first axis.  Across it nothing is
+    known, and the scale of the newest pair, 1/4, is used there too:
 
     >>> import numpy as np
     >>> from dlnotes.optimization.quasi_newton import lbfgs_direction
@@ -249,16 +249,17 @@ class Trial(Generic[Array]):
 def decreases(start: Trial[Array], trial: Trial[Array], *, c1: float = 1e-4) -> bool:
     r"""Say whether a step lowers the loss enough for its length.
 
-    Along the direction :math:`\mathbf d` the loss is a function of the rate,
-    :math:`\varphi(\eta) = J(\boldsymbol\theta + \eta\, \mathbf d)`, with the slope
-    :math:`\varphi'(\eta) = \mathbf d^\top \nabla J(\boldsymbol\theta + \eta\, \mathbf d)`.
-    The decrease is sufficient (Armijo's condition) if it is at least a small share
+    Along the direction :math:`\mathbf d` the loss is a function of the rate.  The
+    decrease is sufficient (Armijo's condition) if it is at least a small share
     :math:`c_1` of what the first slope promises:
 
     .. math::
        :label: eq-armijo
 
-       \varphi(\eta) \le \varphi(0) + c_1\, \eta\, \varphi'(0)
+       \varphi(\eta) &= J(\boldsymbol\theta + \eta\, \mathbf d), \qquad
+       \varphi'(\eta)
+       = \mathbf d^\top \nabla J(\boldsymbol\theta + \eta\, \mathbf d) \\
+       \varphi(\eta) &\le \varphi(0) + c_1\, \eta\, \varphi'(0)
 
     Parameters
     ----------
@@ -495,7 +496,9 @@ def _zoom(
     low, high = sorted(ends, key=attrgetter("value"))
     stuck, tried = False, 0
     while tried < tries and abs(high.rate - low.rate) >= tolerance:
-        rate, stuck = _inside(cubic_minimum(low, high), low.rate, high.rate, stuck)
+        rate, stuck = _inside(
+            cubic_minimum(low, high), low.rate, high.rate, stuck=stuck
+        )
         trial, tried = phi(rate), tried + 1
         if not decreases(start, trial, c1=c1) or trial.value >= low.value:
             low, high = sorted((low, trial), key=attrgetter("value"))
@@ -508,7 +511,7 @@ def _zoom(
     return low, tried
 
 
-def _inside(rate: float, a: float, b: float, stuck: bool) -> tuple[float, bool]:
+def _inside(rate: float, a: float, b: float, *, stuck: bool) -> tuple[float, bool]:
     """Keep a rate off the ends of an interval, the second time that it is near one."""
     left, right = min(a, b), max(a, b)
     margin = 0.1 * (right - left)
@@ -627,7 +630,7 @@ def update(
 
 
 @checked
-def minimize(
+def minimize(  # noqa: PLR0913  # the settings of PyTorch's class
     evaluate: Callable[[Array], tuple[Any, Array]],
     theta: Float[Array, "parameters"],
     state: State[Array] | None = None,
@@ -701,49 +704,40 @@ def minimize(
     for _ in range(iterations):
         if _largest(gradient) <= tolerance_gradient:
             break
-        theta, trial, state, tried = _searched_update(
-            evaluate,
-            theta,
-            state,
-            Trial(0.0, float(value), 0.0, gradient),
-            learning_rate=learning_rate,
-            history_size=history_size,
-            tries=max(left, 1),
-            tolerance=tolerance_change,
+        rate = learning_rate * _first_share(gradient, state)
+        d, state = _direction(gradient, state, history_size)
+        start = Trial(0.0, float(value), float(gradient @ d), gradient)
+        trial, tried = _search(
+            evaluate, theta, d, start, rate, max(left, 1), tolerance_change
         )
-        left, change = left - tried, abs(trial.value - float(value))
-        value, gradient = trial.value, trial.gradient
-        still = _largest(state.step) <= tolerance_change or change < tolerance_change
-        if left <= 0 or still:
+        value, gradient, step = trial.value, trial.gradient, trial.rate * d
+        theta, state, left = theta + step, replace(state, step=step), left - tried
+        if left <= 0 or _largest(step) <= tolerance_change:
+            break
+        if abs(value - start.value) < tolerance_change:
             break
     return theta, state
 
 
-def _searched_update(
+def _search(
     evaluate: Callable[[Array], tuple[Any, Array]],
     theta: Array,
-    state: State[Array],
-    here: Trial[Array],
-    *,
-    learning_rate: float,
-    history_size: int,
+    d: Array,
+    start: Trial[Array],
+    rate: float,
     tries: int,
     tolerance: float,
-) -> tuple[Array, Trial[Array], State[Array], int]:
-    """Take a step with a rate that a line search finds, if there is a slope."""
-    rate = learning_rate * _first_share(here.gradient, state)
-    d, state = _direction(here.gradient, state, history_size)
+) -> tuple[Trial[Array], int]:
+    """Search a rate along a direction, if there is a slope."""
+    if not start.slope < 0 or start.slope > -tolerance:
+        return start, 0
 
     def phi(rate: float) -> Trial[Array]:
         value, gradient = evaluate(theta + rate * d)
         return Trial(rate, float(value), float(gradient @ d), gradient)
 
-    found, tried = replace(here, slope=float(here.gradient @ d)), 0
-    if found.slope < 0 and found.slope <= -tolerance:
-        width = tolerance / _largest(d)
-        found, tried = line_search(phi, found, rate, tries=tries, tolerance=width)
-    step = found.rate * d
-    return theta + step, found, replace(state, step=step), tried
+    width = tolerance / _largest(d)
+    return line_search(phi, start, rate, tries=tries, tolerance=width)
 
 
 def _direction(

@@ -20,8 +20,8 @@ References
   https://doi.org/10.1137/0111030
 * B. A. Pearlmutter (1994). Fast exact multiplication by the Hessian. *Neural
   Computation* 6(1). https://doi.org/10.1162/neco.1994.6.1.147
-* J. Nocedal and S. J. Wright (2006). *Numerical Optimization*, second edition. Springer.
-  https://doi.org/10.1007/978-0-387-40065-5
+* J. Nocedal and S. J. Wright (2006). *Numerical Optimization*, second edition.
+  Springer. https://doi.org/10.1007/978-0-387-40065-5
 * Y. N. Dauphin, R. Pascanu, C. Gulcehre, K. Cho, S. Ganguli and Y. Bengio (2014).
   Identifying and attacking the saddle point problem in high-dimensional non-convex
   optimization. *Advances in Neural Information Processing Systems* 27.
@@ -329,10 +329,11 @@ def conjugate_gradient(
     >>> import numpy as np
     >>> from dlnotes.optimization.second_order import conjugate_gradient
     >>> product = lambda p: np.array([1.0, 3.0]) * p
-    >>> for iterations in (1, 2):
-    ...     print(conjugate_gradient(product, np.ones(2), iterations=iterations).round(4))
-    [0.5 0.5]
-    [1.     0.3333]
+    >>> b = np.ones(2)
+    >>> conjugate_gradient(product, b, iterations=1)
+    array([0.5, 0.5])
+    >>> conjugate_gradient(product, b, iterations=2).round(4)
+    array([1.    , 0.3333])
     """
     integer(1, iterations=iterations)
     x, r, p = 0 * b, b, b
