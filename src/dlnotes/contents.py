@@ -17,6 +17,12 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "depth_and_width",
         "tsne",
     ),
-    "optimization": ("gradient_descent", "momentum", "adam"),
+    "optimization": (
+        "gradient_descent",
+        "momentum",
+        "adam",
+        "second_order",
+        "quasi_newton",
+    ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
