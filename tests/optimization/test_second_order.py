@@ -123,7 +123,12 @@ def test_one_step_from_anywhere_ends_at_the_minimum_of_a_bowl(
 
 @pytest.mark.verifies("eq-newton")
 def test_in_one_dimension_the_steps_are_those_of_scipy() -> None:
-    slope, curvature = lambda x: x**3 + np.exp(x), lambda x: 3 * x**2 + np.exp(x)
+    def slope(x: Any) -> Any:
+        return x**3 + np.exp(x)
+
+    def curvature(x: Any) -> Any:
+        return 3 * x**2 + np.exp(x)
+
     theta = np.array([1.3])
 
     for steps in range(1, 6):
