@@ -24,7 +24,7 @@ from dlnotes.claims.evidence import (
 )
 from dlnotes.claims.progress import progress
 from dlnotes.claims.rounding import disturbed
-from dlnotes.claims.trial import draw
+from dlnotes.claims.trial import RATE, draw
 from dlnotes.lab.tasks import digits
 from dlnotes.optimization import gradient_descent, momentum, quasi_newton
 from dlnotes.optimization.second_order import newton_step
@@ -40,7 +40,7 @@ EVALUATED = 20 * 1000 / 64  # batches in 20 epochs
 QUASI, HEAVY, PLAIN = "L-BFGS", "momentum 0.9", "gradient descent"
 RATES = {
     VALLEY: {PLAIN: np.geomspace(2e-4, 4e-3, 8), HEAVY: np.geomspace(1e-4, 4e-3, 8)},
-    CLASSIFIER: {PLAIN: np.geomspace(0.1, 10, 8), HEAVY: np.geomspace(0.03, 10, 8)},
+    CLASSIFIER: {PLAIN: np.geomspace(1, 100, 8), HEAVY: np.geomspace(0.03, 10, 8)},
     DIGITS: {PLAIN: np.geomspace(0.1, 10, 8), HEAVY: np.geomspace(0.01, 3, 8)},
 }
 FIRST_RATES = {
@@ -85,7 +85,7 @@ def second_order_better(seeds: Sequence[int]) -> Finding:
             ]
             for quantity in runs[0]:
                 found += rows(quantity, {method: [run[quantity] for run in runs]}, data)
-            found += rows("rate", {method: [rate]}, data)
+            found += rows(RATE, {method: [rate]}, data)
     verdict, because, condition = judge(found)
     _, _, _, hashes = cancer()
     return Finding(
@@ -242,7 +242,7 @@ def descents(
         }
         best = min(tried, key=lambda rate: tried[rate][0])
         count, took = tried[best]
-        for quantity, value in ((EVALUATIONS, count), (SECONDS, took), ("rate", best)):
+        for quantity, value in ((EVALUATIONS, count), (SECONDS, took), (RATE, best)):
             found += rows(quantity, {method: [value]}, name)
     return found
 
