@@ -26,6 +26,8 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "rmsprop",
         "adadelta",
         "adam",
+        "second_order",
+        "quasi_newton",
         "learning_rate",
     ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
