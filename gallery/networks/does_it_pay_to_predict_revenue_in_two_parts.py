@@ -21,6 +21,8 @@ contest from your own copy.
 3. Train one model on the target, and then two: the probability of a purchase, and the
    mean of the target of those who buy.  How are the two put together?
 4. Compare them as linear models and as networks, over the five folds.
+5. If two parts are better, is it because they are two?  Find a model of one part that
+   would tell.
 
 One way to do it follows.
 """
@@ -33,6 +35,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from scipy.optimize import least_squares
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
@@ -54,7 +57,8 @@ command_line(__doc__)
 # --------
 # What each customer did before 2011, and the revenue of the quarter that follows.  All
 # inputs were known before the quarter began: nothing of it leaks into them.  They have
-# long tails, as revenues have, and enter by their logarithms.
+# long tails, as revenues have, and enter by their logarithms.  A revenue is what was
+# ordered: an order that was canceled afterwards counts as well.
 
 table = load("online-retail-customers")
 revenue = table.columns["revenue_next_quarter"]
@@ -68,8 +72,11 @@ y_all = np.log1p(revenue)
 buys = y_all > 0
 print(f"{table.source}, {(~buys).mean():.1%} of them buy nothing")
 print(", ".join(inputs))
+print(f"the largest target is a revenue of {revenue.max():,.2f}")
 
 # %%
+# That one is such an order, taken back after 16 minutes.
+#
 # The target is zero-inflated: a spike at zero, a gap with next to nobody in it, and a
 # hump.  The mean of all lies in the gap.
 
@@ -82,7 +89,7 @@ ax.set(xlabel="log(1 + revenue of the next quarter)", ylabel="customers", yscale
 ax.legend()
 fig.suptitle(f"A spike at zero and a hump of those who buy\n{table.source}")
 fig.set_label(
-    "A histogram with a tall bar at zero, nothing up to about two, and a hump around "
+    "A histogram with a tall bar at zero, next to nothing up to two, and a hump around "
     "six. A line for the mean stands between the two, at the foot of the hump."
 )
 print(f"within one of the mean: {near:.1%} of the customers")
@@ -112,7 +119,24 @@ def two_linear(X, y, X_new, penalty):
 
 
 # %%
-# The same with networks of one hidden layer.
+# Two parts differ from one in two things: they are two, and a probability bends where a
+# linear function goes on below zero.  A control has the bend alone: one part, a
+# constant times the sigmoid of a linear function, fitted to the measure.
+
+
+def one_sigmoid(X, y, X_new, penalty):
+    def predicted(theta, X):
+        return theta[0] * sigmoid(theta[1] + X @ theta[2:])
+
+    def residuals(theta):
+        return np.append(predicted(theta, X) - y, np.sqrt(penalty) * theta[2:])
+
+    start = np.append(2 * y.mean(), np.zeros(1 + X.shape[1]))
+    return predicted(least_squares(residuals, start).x, X_new)
+
+
+# %%
+# Networks of one hidden layer bend by themselves.
 
 rng = np.random.default_rng(0)
 
@@ -156,6 +180,7 @@ def two_networks(X, y, X_new, weight_decay):
 METHODS = {
     "linear, one part": (one_linear, (0.1, 10.0, 1000.0)),
     "linear, two parts": (two_linear, (0.1, 10.0, 1000.0)),
+    "sigmoid, one part": (one_sigmoid, (0.1, 10.0, 1000.0)),
     "network, one part": (one_network, (0.03, 0.3, 3.0)),
     "networks, two parts": (two_networks, (0.03, 0.3, 3.0)),
 }
@@ -182,7 +207,7 @@ def chosen(method, settings, learn):
 
 
 # %%
-# Two baselines, and the four methods.
+# Two baselines, and the five methods.
 
 folds = np.array_split(np.random.default_rng(0).permutation(len(y_all)), 5)
 splits = [(np.concatenate([*folds[:k], *folds[k + 1 :]]), folds[k]) for k in range(5)]
@@ -190,37 +215,40 @@ errors = {
     "zero": np.array([rmse(0, rows) for _, rows in splits]),
     "mean": np.array([rmse(y_all[learn].mean(), rows) for learn, rows in splits]),
 }
-used = {}
+used, answers = {}, {name: np.empty(len(y_all)) for name in METHODS}
 for name, (method, settings) in METHODS.items():
     used[name] = [chosen(method, settings, learn) for learn, _ in splits]
-    tried = zip(splits, used[name], strict=True)
-    found = [rmse(answer(method, *split, each), split[1]) for split, each in tried]
-    errors[name] = np.array(found)
+    for (learn, rows), setting in zip(splits, used[name], strict=True):
+        answers[name][rows] = answer(method, learn, rows, setting)
+    errors[name] = np.array([rmse(answers[name][rows], rows) for _, rows in splits])
 
 # %%
 # The root mean squared error of :math:`\log(1 + r)`, as in the contest.
 
 for name, values in errors.items():
     print(f"{name:<20} {values.mean():.3f}  {used.get(name, '')}")
-saved = {
-    "linear": errors["linear, one part"] - errors["linear, two parts"],
-    "network": errors["network, one part"] - errors["networks, two parts"],
+PAIRS = {
+    "two linear parts instead of one": ("linear, one part", "linear, two parts"),
+    "a sigmoid, still one part": ("linear, one part", "sigmoid, one part"),
+    "two networks instead of one": ("network, one part", "networks, two parts"),
 }
-for kind, values in saved.items():
-    print(f"{kind}: two parts err less by", np.round(values, 3))
+saved = {text: errors[one] - errors[other] for text, (one, other) in PAIRS.items()}
+for text, values in saved.items():
+    print(f"{text}: the error falls by", np.round(values, 3))
 
 # %%
 # The answer
 # ----------
-# For linear models it does, a little, in each fold: a product of two functions is not
-# linear.  A network is trained on the very measure and learns the product by itself;
-# for it the gain is smaller, and no larger than what folds differ by.
+# No.  Two linear parts err a little less than one, on average and in nearly every fold.
+# But so does one part with a sigmoid, which has about half as many parameters: what
+# helps is the bend.  A network bends by itself; for it the gain of two is smaller, and
+# no larger than what folds differ by.
 
 fig, ax = plt.subplots(figsize=(6, 3.8))
 plots.bars(ax, errors, name="RMSE of log(1 + revenue)")
 fig.suptitle(f"Next to the baselines all models are alike\n{table.source}, five folds")
 means = [f"{name} {each.mean():.2f}" for name, each in errors.items()]
-fig.set_label(f"Six bars with five dots each: {', '.join(means)}.")
+fig.set_label(f"Seven bars with five dots each: {', '.join(means)}.")
 
 # %%
 # What the parts are good for
@@ -238,8 +266,19 @@ print("said", np.round(said, 2))
 print("seen", np.round(seen, 2))
 
 # %%
-# It does: the chances are calibrated.  The answer of one part, a mean of the spike and
-# the hump, cannot be held to its word, for hardly anybody's revenue is near it.
+# It does: the chances are calibrated.  The answers of one part can nearly be held to
+# their word as well, as means: here are theirs, by eighths of the customers.  But a
+# mean of the spike and the hump is no likely target of a single customer, and does not
+# say whom to write to.
+
+one = answers["network, one part"]
+eighths = np.array_split(np.argsort(one), 8)
+means = np.array([[each[rows].mean() for rows in eighths] for each in (one, y_all)])
+print("said", np.round(means[0], 2))
+print("seen", np.round(means[1], 2))
+
+# %%
+# The chances:
 
 fig, ax = plt.subplots(figsize=(4.6, 4.4))
 ax.plot([0, 1], [0, 1], color="C7", linewidth=0.8)
@@ -272,14 +311,17 @@ def contest(path):
 # %%
 # With a copy of your own, for which you accept the rules of the contest, this is
 # ``contest("~/gstore/train.csv")``.  Here are four hundred rows in that layout, made
-# up, of nobody.  A revenue is in millionths, and is not there if nothing was bought.
+# up, of nobody.  A revenue is in millionths, and is not there if nothing was bought; of
+# some visits nobody counted the hits.
 
 made = np.random.default_rng(0)
 HEADER = ["fullVisitorId", "date", "device", "geoNetwork", "totals", "trafficSource"]
 
 
 def visit():
-    totals = {"hits": str(made.integers(1, 30))}
+    totals = {}
+    if made.random() < 0.9:
+        totals["hits"] = str(made.integers(1, 30))
     if made.random() < 0.2:
         totals["transactionRevenue"] = str(10**6 * made.integers(1, 200))
     visitor = f"{made.integers(60):019}"
@@ -302,14 +344,17 @@ print({name: values[:2].tolist() for name, values in visits.columns.items()})
 # From visits to customers
 # ------------------------
 # Inputs are summed up over the visits before a day, and the target over those from that
-# day on.  Who has not been there before that day is not in the table.
+# day on.  What is missing counts as zero.  It has to be zero before it is multiplied:
+# zero times NaN is NaN, so a gap of tomorrow would be seen in an input of today.  Who
+# has not been there before that day is not in the table.
 
 
 def customers(columns, day):
     names, who = np.unique(columns["fullVisitorId"], return_inverse=True)
     before = columns["date"] < day
+    hits = np.nan_to_num(columns["totals.hits"])
     paid = np.nan_to_num(columns["totals.transactionRevenue"]) / 10**6
-    amounts = [before, before * columns["totals.hits"], before * paid, ~before * paid]
+    amounts = [before, before * hits, before * paid, ~before * paid]
     *inputs, later = [np.bincount(who, each, len(names)) for each in amounts]
     known = inputs[0] > 0
     return names[known], np.stack(inputs, axis=1)[known], np.log1p(later[known])
@@ -339,11 +384,17 @@ print(f"{len(names)} visitors, {np.mean(y_after == 0):.0%} of them buy nothing l
 assert near < 0.05
 assert errors["zero"].min() > errors["mean"].max()
 assert all(errors[name].max() < 0.9 * errors["mean"].min() for name in METHODS)
-assert (saved["linear"] > 0).all()
-assert saved["network"].mean() < saved["linear"].mean()
-assert abs(saved["network"].mean()) < saved["network"].std(ddof=1)
+linear, bent, network = saved.values()
+assert linear.mean() > 0.015
+assert (linear > 0).sum() >= 4
+assert abs(bent.mean() - linear.mean()) < 0.01
+assert (bent > 0).sum() >= 4
+assert network.mean() < linear.mean()
+assert abs(network.mean()) < network.std(ddof=1)
 assert np.abs(said - seen).max() < 0.06
+assert np.abs(means[0] - means[1]).max() < 0.5
 assert (names == same_names).all()
+assert np.isnan(visits.columns["totals.hits"]).any()
 assert (X_before == X_same).all()
 assert y_after.any()
 assert not y_none.any()

@@ -21,6 +21,7 @@ Run = Callable[..., NDArray[Any]]
 DELTAS = [0.3, 1.0, 2.5]
 KINDS: list[tuple[Any, Any, Any]] = [
     (absolute_error, absolute_error_gradient, functional.l1_loss),
+    (huber, huber_gradient, functional.huber_loss),
     *(
         (
             partial(huber, delta=delta),
@@ -114,6 +115,45 @@ def test_where_parabola_and_line_meet_there_is_no_kink(delta: float) -> None:
 
     np.testing.assert_allclose(values, delta**2 / 2, rtol=1e-8)
     np.testing.assert_allclose(slopes, delta, rtol=1e-8)
+
+
+@pytest.mark.verifies("eq-huber")
+@pytest.mark.verifies("eq-huber-gradient")
+@pytest.mark.parametrize("unit", [1e-15, 1e15])
+def test_in_another_unit_the_loss_grows_by_its_square(
+    run: Run, rng: np.random.Generator, unit: float
+) -> None:
+    y_hat, y = draw(rng)
+
+    got = run(partial(huber, delta=2.5 * unit), unit * y_hat, unit * y)
+    slope = run(partial(huber_gradient, delta=2.5 * unit), unit * y_hat, unit * y)
+
+    want = huber(y_hat, y, delta=2.5)
+    np.testing.assert_allclose(got, unit**2 * want, rtol=1e-13)
+    np.testing.assert_allclose(
+        slope, unit * huber_gradient(y_hat, y, delta=2.5), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("delta", [1.0, 300.0, 1e5, 1e39])
+def test_of_any_precision_the_loss_is_pytorchs(
+    dtype: torch.dtype, delta: float
+) -> None:
+    error = torch.tensor([0.5, -3.0, 260.0, -300.0, 310.0], dtype=dtype)
+    zero = torch.zeros_like(error)
+
+    got = huber(error, zero, delta=delta)
+    slope = huber_gradient(error, zero, delta=delta)
+
+    most = min(delta, torch.finfo(dtype).max)  # PyTorch refuses 1e39 in half precision
+    want = functional.huber_loss(error, zero, delta=most, reduction="none")
+    torch.testing.assert_close(got, want)
+    torch.testing.assert_close(slope, error.clip(-most, most))
+    if dtype != torch.bfloat16:
+        of_numpy = huber(error.numpy(), zero.numpy(), delta=delta)
+        assert of_numpy.dtype == error.numpy().dtype
+        np.testing.assert_allclose(of_numpy, want, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("loss", "gradient", "_theirs"), KINDS)

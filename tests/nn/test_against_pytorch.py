@@ -1,5 +1,6 @@
 """Each module computes what PyTorch's computes, with its state and its errors."""
 
+import inspect
 import pickle
 import re
 from copy import deepcopy
@@ -89,7 +90,7 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "gelu": ("GELU", {}, (5, 4)),
     "gelu by tanh": ("GELU", {"approximate": "tanh"}, (5, 4)),
     "softplus": ("Softplus", {}, (5, 4)),
-    "softplus, sharp": ("Softplus", {"beta": 2.5, "threshold": 1}, (5, 4)),
+    "softplus, sharp": ("Softplus", {"beta": 2.0, "threshold": 1}, (5, 4)),
     "softplus, turned": ("Softplus", {"beta": -0.5, "threshold": 0.2}, (5, 4)),
     "softmax": ("Softmax", {"dim": 1}, (2, 3, 4)),
     "softmax of a number": ("Softmax", {"dim": 0}, ()),
@@ -344,6 +345,7 @@ def test_an_axis_that_is_not_named_is_chosen_with_pytorch_s_warning(
 
     torch.testing.assert_close(got, want)
     assert str(said[0].message) == str(expected[0].message)
+    assert said[0].filename == expected[0].filename
 
 
 PAIRS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -409,6 +411,23 @@ def test_targets_of_another_shape_are_repeated_with_pytorch_s_warning(
 
     torch.testing.assert_close(got, want)
     assert str(said[0].message) == str(expected[0].message)
+    lines, first = inspect.getsourcelines(getattr(nn, name))
+    assert Path(said[0].filename).name == Path(expected[0].filename).name == "loss.py"
+    assert first <= said[0].lineno < first + len(lines)
+
+
+@pytest.mark.parametrize("name", ["NLLLoss", "CrossEntropyLoss"])
+@pytest.mark.parametrize("weight", [None, torch.tensor([1.0, 2.0, 3.0])])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_the_label_of_one_instance_may_have_an_axis(
+    name: str, weight: Tensor | None, reduction: str
+) -> None:
+    ours, theirs = both(name, {"weight": weight, "reduction": reduction})
+    x, y = numbers(3), torch.tensor([1])
+
+    torch.testing.assert_close(ours(x, y), theirs(x, y))
+    with pytest.raises(ValueError, match="1D target must have size 1"):
+        ours(x, torch.tensor([1, 2]))
 
 
 KINDS = (
@@ -895,6 +914,34 @@ def test_half_precision_is_rounded_no_more_than_in_pytorch(dtype: torch.dtype) -
         assert got.dtype == want.dtype
         theirs_off = ((want.double() - right).abs() / bound).max().item()
         assert off <= max(0.51, theirs_off)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["ELU", "GELU", "SELU", "Softplus"])
+def test_activations_of_half_precision_are_rounded_once(
+    name: str, dtype: torch.dtype
+) -> None:
+    ours, theirs = both(name, {})
+    X = torch.linspace(-6, 6, 2001).to(dtype)
+    right = theirs(X.double())
+
+    off = (ours(X).double() - right).abs()
+
+    assert ours(X).dtype == dtype
+    assert (off / (torch.finfo(dtype).eps * right.abs() + 1e-4)).max() < 0.6
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_mean_of_many_likelihoods_is_rounded_once(
+    dtype: torch.dtype,
+) -> None:
+    torch.manual_seed(0)
+    log_p, labels = torch.rand(3001, 5).neg().to(dtype), torch.randint(5, (3001,))
+
+    got = nn.NLLLoss()(log_p, labels)
+
+    right = torch.nn.NLLLoss()(log_p.double(), labels)
+    torch.testing.assert_close(got, right.to(dtype), rtol=0, atol=0)
 
 
 class _Steering(Exception):  # noqa: N818  # no error, like PyTorch's own for this

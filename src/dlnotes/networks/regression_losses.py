@@ -35,7 +35,8 @@ def absolute_error(
     Parameters
     ----------
     y_hat
-        The predictions.
+        The predictions.  Whole numbers are subtracted in their own type, where an
+        unsigned one cannot go below zero and wraps round.
     y
         The targets.
 
@@ -145,8 +146,9 @@ def huber(
     """
     positive(delta=delta)
     xp, size = array_namespace(y_hat), absolute_error(y_hat, y)
+    delta = _representable(delta, size)
     near = xp.where(size > delta, delta, size)
-    return near**2 / 2 + delta * (size - near)
+    return near * (near / 2) + delta * (size - near)
 
 
 @checked
@@ -191,4 +193,12 @@ def huber_gradient(
     array([ 0.5, -1. ,  1. ])
     """
     positive(delta=delta)
+    delta = _representable(delta, y_hat)
     return array_namespace(y_hat).clip(y_hat - y, -delta, delta)
+
+
+def _representable(delta: float, like: Array) -> float:
+    """Return the error at which the line begins, not above the largest number."""
+    if isinstance(delta, float | int):
+        return min(delta, float(array_namespace(like).finfo(like.dtype).max))
+    return delta

@@ -238,7 +238,7 @@ def _along(
 ) -> Tensor:
     """Compute along an axis what the section computes along the last one."""
     if dim is None:
-        dim = _get_softmax_dim(function.__name__, logits.ndim, stacklevel=5)
+        dim = _get_softmax_dim(function.__name__, logits.ndim, stacklevel=9)
     lines = widen(logits).movedim(dim, -1)
     if lines.ndim == 0:
         return function(lines[None])[0].to(logits.dtype)

@@ -251,6 +251,8 @@ def _labeled(
         raise TypeError(f"labels must be int64 or uint8, got {labels.dtype}")
     if labels.dtype == torch.uint8 and labels.ndim > 1 and labels.numel():
         raise TypeError("labels of places must be int64, got uint8")
+    if scores.ndim == labels.ndim == 1 and len(labels) == 1:  # of one instance
+        labels = labels[0]
     ignored = labels == ignore_index
     labels = labels.long().masked_fill(ignored, 0)
     losses = loss(scores, labels)

@@ -17,7 +17,7 @@ SIZE = (
 def _errors(rng: np.random.Generator) -> dict[str, Any]:
     """Draw predictions and targets of any shape, on both sides of delta and at it."""
     size = shape(rng)
-    delta = float(rng.choice([0.3, 1.0, 1.5, 20.0]))
+    delta = float(rng.choice([0.5, 1.0, 2.0, round(10 ** rng.uniform(-2, 4), 2)]))
     error = np.where(rng.random(size) < 0.2, delta, delta * reals(rng, *size))
     error = error * rng.choice([-2.0, -1.0, 1.0, 2.0], size=size)
     y = rng.choice([0.0, 1.0, 100.0]) * rng.normal(size=size)
@@ -88,6 +88,31 @@ HUBER = Exercise(
             SIZE,
         ),
         Mistake(
+            lambda y_hat, y, delta: np.where(
+                y - y_hat <= delta, _near(y_hat - y, delta), _far(y_hat - y, delta)
+            ),
+            SIZE,
+        ),
+        Mistake(
+            lambda y_hat, y, delta: _near(y_hat - y, delta),
+            "Your loss is half the square everywhere, as the larger of the two pieces "
+            "is. Beyond delta it goes on along the line.",
+        ),
+        Mistake(
+            lambda y_hat, y, delta: _far(y_hat - y, delta),
+            "Your loss is the line everywhere, as the smaller of the two pieces is. Up "
+            "to delta it is half the square.",
+        ),
+        Mistake(
+            lambda y_hat, y, delta: 2 * huber(y_hat, y, delta=delta),
+            "There is a factor 2 too many: the parabola is half the square, and the "
+            "line has the slope delta.",
+        ),
+        Mistake(
+            lambda y_hat, y, **_: huber(y_hat, y, delta=1.0),
+            "You take delta for 1, whatever it is.",
+        ),
+        Mistake(
             lambda y_hat, y, delta: _pieces(y_hat, y, delta, _far, _near),
             "The pieces have changed places: the line is near zero and the parabola "
             "far out.",
@@ -153,6 +178,10 @@ HUBER_GRADIENT = Exercise(
         Mistake(
             lambda y_hat, y, delta: np.minimum(y_hat - y, delta),
             "You cut off the errors above delta and not those below minus delta.",
+        ),
+        Mistake(
+            lambda y_hat, y, delta: np.maximum(y_hat - y, -delta),
+            "You cut off the errors below minus delta and not those above delta.",
         ),
         Mistake(
             lambda y_hat, y, **_: y_hat - y,
