@@ -115,7 +115,7 @@ def test_prelu_and_its_gradients_are_pytorchs(
     z, upstream, alpha = (rng.normal(size=each) for each in (shape, shape, 3))
     z[..., :1] = z[..., :1].round()
 
-    a, slopes = run(prelu, z, alpha), run(prelu_backward, upstream, z, alpha)
+    a, slopes = run(prelu, z, alpha), run(prelu_backward, z, alpha, upstream)
 
     leaves = [torch.asarray(each).requires_grad_() for each in (z, alpha)]
     rows = leaves[0].reshape(-1, 3)
@@ -133,7 +133,7 @@ def test_the_gradients_of_prelu_are_difference_quotients(
     z, upstream = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
     alpha, h = rng.normal(size=3), 1e-6
 
-    z_gradient, alpha_gradient = prelu_backward(upstream, z, alpha)
+    z_gradient, alpha_gradient = prelu_backward(z, alpha, upstream)
 
     assert abs(z).min() > h
     rise = (prelu(z + h, alpha) - prelu(z - h, alpha)) / (2 * h)
