@@ -129,7 +129,7 @@ def test_an_image_without_a_label_is_named(folder: Path) -> None:
         Image.new("RGB", (2, 2)).save(folder / name)
 
     with pytest.raises(
-        DatasetError, match=r"no label of: u\.png, v\.png, w\.png and 1 more$"
+        DatasetError, match=r"no label of: 'u\.png', 'v\.png', 'w\.png' and 1 more$"
     ):
         read(folder)
 
@@ -137,7 +137,7 @@ def test_an_image_without_a_label_is_named(folder: Path) -> None:
 def test_a_label_without_an_image_is_named(folder: Path) -> None:
     (folder / "3.png").unlink()
 
-    with pytest.raises(DatasetError, match=r"images that .*images lacks: 3\.png$"):
+    with pytest.raises(DatasetError, match=r"images that .*images lacks: '3\.png'$"):
         read(folder)
 
 
@@ -145,21 +145,21 @@ def test_a_label_does_not_lead_out_of_the_folder(folder: Path) -> None:
     (folder / "0.png").rename(folder.parent / "0.png")
     relabel(folder, "0.png", "../0.png")
 
-    with pytest.raises(DatasetError, match=r"lacks: \.\./0\.png"):
+    with pytest.raises(DatasetError, match=r"lacks: '\.\./0\.png'"):
         read(folder)
 
 
 def test_a_class_that_is_not_in_the_list_is_named_with_its_file(folder: Path) -> None:
     relabel(folder, "1.bmp,green", "1.bmp,Green")
 
-    with pytest.raises(DatasetError, match=r"1\.bmp \(Green\)"):
+    with pytest.raises(DatasetError, match=r"'1\.bmp' \(Green\)"):
         read(folder)
 
 
 def test_an_image_with_two_labels_is_refused(folder: Path) -> None:
     relabel(folder, "1.bmp,green", "1.bmp,green\n1.bmp,red")
 
-    with pytest.raises(DatasetError, match=r"several labels for 1\.bmp"):
+    with pytest.raises(DatasetError, match=r"several labels for '1\.bmp'"):
         read(folder)
 
 
@@ -171,8 +171,63 @@ def test_all_damaged_images_are_named_at_once(folder: Path) -> None:
     whole = (folder / "2.JPG").read_bytes()
     (folder / "2.JPG").write_bytes(whole[: len(whole) // 2])
 
-    with pytest.raises(DatasetError, match=r"damaged: 0\.png, 1\.bmp, 2\.JPG$"):
+    (folder / "3.png").write_bytes(b"")
+
+    with pytest.raises(
+        DatasetError,
+        match=r"'0\.png' \(cannot.*'1\.bmp' \(cannot.*'2\.JPG' \(.*trunc.* and 1 more$",
+    ):
         read(folder)
+
+
+def test_an_image_that_is_too_large_is_called_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (50, 50)).save(folder / "0.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+
+    with pytest.raises(DatasetError, match=r"'0\.png' \(Image size \(2500 pixels\) ex"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"\x01\x0f\0\5\0\0\0\1\0\0\0\x08",  # who made the camera, as a fraction
+        b"\x01\x1a\0\2\0\0\0\1\0\0\0\x08",  # the resolution, as text
+        b"\x01\x28\0\1\0\0\0\1\0\0\0\x08",  # its unit, as a byte
+    ],
+)
+def test_damage_beside_the_pixels_is_named_by_its_file(
+    folder: Path, damaged: bytes
+) -> None:
+    turned = b"\x01\x12\0\3\0\0\0\1\0\6\0\0"
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\2" + turned + damaged + bytes(4)
+    Image.new("RGB", (2, 2)).save(folder / "2.JPG", exif=exif)
+
+    with pytest.raises(DatasetError, match=r"cannot be read: '2\.JPG' \("):
+        read(folder)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_gray_of_more_than_eight_bits_is_not_cut_off(
+    folder: Path, dtype: type[np.generic]
+) -> None:
+    image = Image.fromarray(np.linspace(0, 255, 16).reshape(4, 4).astype(dtype))
+    image.save(folder / "0.png", "TIFF")
+
+    with pytest.raises(DatasetError, match=r"'0\.png' \(.*more than 8 bits, [IF]"):
+        read(folder)
+
+
+def test_neighbors_are_mixed_where_an_image_shrinks(folder: Path) -> None:
+    stripes = np.zeros((8, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    Image.fromarray(stripes).save(folder / "0.png")
+
+    inner = read(folder, (2, 8)).X[0][:, 1:-1].astype(int)
+
+    assert np.abs(inner - 127).max() <= 8
 
 
 def test_an_empty_folder_is_refused_and_so_is_none(folder: Path) -> None:
@@ -193,7 +248,7 @@ def test_labels_with_other_columns_are_refused_and_the_columns_named(
 ) -> None:
     relabel(folder, "ID,Class", "id,Class")
 
-    with pytest.raises(DatasetError, match=r"no column ID; it has \['id', 'Class'\]"):
+    with pytest.raises(DatasetError, match=r"no column 'ID'; it has \['id', 'Class'\]"):
         read(folder)
 
 
@@ -291,7 +346,17 @@ def test_the_name_of_a_session_is_no_number_though_python_reads_one(
         (["9007199254740993", ""], "U"),  # a float with a gap would round it
         (["9007199254740991", ""], "f"),
         (["1e3", "-.5"], "f"),
+        (["2E3", "1"], "f"),
+        (["-9007199254740993", ""], "U"),
         (["inf", "1"], "U"),
+        (["1e999", "1"], "U"),
+        (["9007199254740993", "0.5"], "U"),
+        (["9007199254740993.0", "1e3"], "U"),
+        (["6.02214076e23", "1"], "f"),  # nobody's number
+        (["9" * 5000, "1"], "U"),  # Python's int reads 4,300 digits
+        (["9" * 5000, ""], "U"),
+        (["٣", "1"], "U"),
+        (["٣.5", "1"], "U"),
         (["", ""], "f"),
     ],
 )
@@ -311,6 +376,107 @@ def test_numbers_are_read_where_none_is_rounded(
             assert value == (int(cell) if dtype == "i" else float(cell))
         else:
             assert np.isnan(value)
+
+
+def visits_of(tmp_path: Path, *cells: str) -> Path:
+    """Write a file of a row for each cell of JSON, and of an empty line after each."""
+    path = tmp_path / "visits.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([["b", "t"], [], *([1, cell] for cell in cells)])
+    return path
+
+
+def test_numbers_and_lists_in_an_object_are_as_they_are_written(tmp_path: Path) -> None:
+    path = visits_of(
+        tmp_path,
+        '{"a": 1E2, "b": 0.10000000000000000555, "c": [-0, {"é": "\\u00e9"}, true],'
+        f'"d": [], "e": {"9" * 5000}}}',
+    )
+
+    columns = json_table(
+        path, json_columns=["t"], words=["t.a", "t.b", "t.c.0"]
+    ).columns
+
+    assert {name: column.tolist() for name, column in columns.items()} == {
+        "b": [1],
+        "t.a": ["1E2"],
+        "t.b": ["0.10000000000000000555"],
+        "t.c.0": ["-0"],
+        "t.c.1.é": ["é"],
+        "t.c.2": ["true"],
+        "t.e": ["9" * 5000],
+    }
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ('{"a.b": 1, "a": {"b": 2}}', r"'t\.a\.b' has two values"),
+        ('{"a": 1, "a": 2}', r"'t\.a' has two values"),
+        ('{"a": "x\\u0000"}', r"'t\.a' has a NUL"),
+        ('{"a": NaN}', "column t: no JSON, which has no NaN"),
+        ('{"a":' * 20_000, "column t: no JSON, maximum recursion"),
+        ("[" * 400 + "]" * 400, "column t: no JSON"),
+    ],
+)
+def test_no_value_takes_the_place_of_another(
+    tmp_path: Path, cell: str, message: str
+) -> None:
+    path = visits_of(tmp_path, "{}", cell)
+
+    with pytest.raises(DatasetError, match=rf"visits\.csv, line 4.*{message}"):
+        json_table(path, json_columns=["t"])
+
+
+def test_a_column_beside_an_object_does_not_replace_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_text('t,t.a\n"{""a"": 1}",7\n')
+
+    with pytest.raises(DatasetError, match=r"line 2: 't\.a' has two values"):
+        json_table(path, json_columns=["t"])
+
+
+def test_what_is_not_asked_for_may_be_long_and_odd(tmp_path: Path) -> None:
+    path = visits_of(tmp_path, json.dumps({"a": "x" * 140_000 + "\0"}), '{"c": 1}')
+    csv.field_size_limit(131_072)  # as it is when Python begins
+
+    columns = json_table(path, json_columns=["t"], columns=["b", "t.c"]).columns
+
+    np.testing.assert_equal(columns, {"b": [1, 1], "t.c": [np.nan, 1]})
+    assert csv.field_size_limit() == 131_072
+
+
+def test_an_empty_line_may_be_a_gap_in_a_single_column(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.csv"
+    path.write_text("b\n1\n\n3\n")
+
+    with pytest.raises(DatasetError, match="line 3: 0 cells, and the header has 1"):
+        json_table(path, json_columns=[])
+
+    path.write_text('b\n1\n""\n3\n')
+
+    np.testing.assert_equal(
+        json_table(path, json_columns=[]).columns["b"], [1, np.nan, 3]
+    )
+
+
+@pytest.mark.parametrize("text", ["", "\nb,t\n1,{}\n"])
+def test_a_file_without_a_header_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_text(text)
+
+    with pytest.raises(DatasetError, match=r"visits\.csv has no header in its first"):
+        json_table(path, json_columns=["t"])
+
+
+def test_a_file_is_not_read_whole_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "visits.csv")
+    monkeypatch.delattr(Path, "read_bytes")
+    monkeypatch.delattr(Path, "read_text")
+
+    assert json_table(path, json_columns=JSON).source.n == 3
 
 
 def test_only_the_columns_that_were_asked_for_are_kept(tmp_path: Path) -> None:
@@ -343,8 +509,8 @@ def spoiled(tmp_path: Path, old: str, new: str) -> Path:
         ('"{""visits"": ""1"", ""hits"": ""2""}"', "[2]", r"object, but \[2\]"),
         ("20160903,", "", "line 3: 4 cells, and the header has 5"),
         ("20160903,", "20160903,1,", "line 3: 6 cells, and the header has 5"),
-        (",totals,", ",total,", r"no column totals; it has \['fullV"),
-        ("sessionId", "date", "several columns date"),
+        (",totals,", ",total,", r"no column 'totals'; it has \['fullV"),
+        ("sessionId", "date", "several columns 'date'"),
     ],
 )
 def test_a_row_that_is_damaged_is_named_by_file_and_line(
@@ -368,7 +534,9 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "visits.csv")
     path.write_bytes(path.read_bytes().decode().encode("latin-1"))
 
-    with pytest.raises(DatasetError, match=r"visits\.csv, line \d.*codec"):
+    with pytest.raises(
+        DatasetError, match=r"visits\.csv, after line \d: no text in UTF-8"
+    ):
         json_table(path, json_columns=JSON)
 
 
@@ -381,7 +549,9 @@ def test_no_file_no_row_and_no_such_column_are_errors(tmp_path: Path) -> None:
         json_table(tmp_path / "typo.csv", json_columns=JSON)
     with pytest.raises(DatasetError, match=r"empty\.csv has no row"):
         json_table(empty, json_columns=JSON)
-    with pytest.raises(DatasetError, match=r"no column totals\.hit; it has .*\.hits'"):
+    with pytest.raises(
+        DatasetError, match=r"no column 'totals\.hit'; it has .*\.hits'"
+    ):
         json_table(path, json_columns=JSON, columns=["totals.hit"])
-    with pytest.raises(DatasetError, match="no column visitor; it has"):
+    with pytest.raises(DatasetError, match="no column 'visitor'; it has"):
         json_table(path, json_columns=JSON, words=["visitor"])

@@ -115,7 +115,7 @@ def test_prelu_and_its_gradients_are_pytorchs(
     z, upstream, alpha = (rng.normal(size=each) for each in (shape, shape, 3))
     z[..., :1] = z[..., :1].round()
 
-    a, slopes = run(prelu, z, alpha), run(prelu_backward, upstream, z, alpha)
+    a, slopes = run(prelu, z, alpha), run(prelu_backward, z, alpha, upstream)
 
     leaves = [torch.asarray(each).requires_grad_() for each in (z, alpha)]
     rows = leaves[0].reshape(-1, 3)
@@ -133,7 +133,7 @@ def test_the_gradients_of_prelu_are_difference_quotients(
     z, upstream = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
     alpha, h = rng.normal(size=3), 1e-6
 
-    z_gradient, alpha_gradient = prelu_backward(upstream, z, alpha)
+    z_gradient, alpha_gradient = prelu_backward(z, alpha, upstream)
 
     assert abs(z).min() > h
     rise = (prelu(z + h, alpha) - prelu(z - h, alpha)) / (2 * h)
@@ -161,16 +161,39 @@ def test_what_is_infinite_above_zero_has_no_part_in_a_slope() -> None:
 @pytest.mark.verifies("eq-selu-derivative")
 @pytest.mark.parametrize(("value", "derivative", "_theirs"), KINDS)
 def test_the_derivatives_are_difference_quotients(
-    run: Run, rng: np.random.Generator, value: Any, derivative: Any, _theirs: Any
+    array: Callable[[Any], Any],
+    rng: np.random.Generator,
+    value: Any,
+    derivative: Any,
+    _theirs: Any,
 ) -> None:
     z, h = rng.normal(size=(5, 4)), 1e-6
 
-    got = run(derivative, z)
+    got = derivative(array(z))
 
     assert (abs(z) > h).all()
-    assert got.dtype == z.dtype
     quotient = (value(z + h) - value(z - h)) / (2 * h)
     np.testing.assert_allclose(got, quotient, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        relu_derivative,
+        partial(leaky_relu_derivative, alpha=0.3),
+        partial(elu_derivative, alpha=0.3),
+        selu_derivative,
+    ],
+)
+def test_the_derivatives_are_alike_on_every_engine(
+    run: Run, rng: np.random.Generator, derivative: Any
+) -> None:
+    z = rng.normal(size=(5, 4))
+
+    got = run(derivative, z)
+
+    assert got.dtype == z.dtype
+    np.testing.assert_allclose(got, derivative(z), rtol=1e-15)
 
 
 @pytest.mark.verifies("eq-relu-derivative")

@@ -12,7 +12,6 @@ from scipy import special, stats
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
-from sklearn.manifold import _t_sne as theirs  # the parts of it have no public names
 from sklearn.manifold import trustworthiness as their_trustworthiness
 
 from dlnotes.networks.tsne import (
@@ -124,17 +123,6 @@ def test_the_search_for_bandwidths_stays_on_the_device_of_the_points(
     np.testing.assert_allclose(sigma.cpu(), bandwidths(X, perplexity=4.0), rtol=1e-12)
 
 
-@pytest.mark.verifies("eq-tsne-joint")
-def test_probabilities_of_pairs_are_scikit_learns(rng: np.random.Generator) -> None:
-    X = rng.normal(size=(60, 4))
-    D = np.float32(((X[:, None] - X) ** 2).sum(axis=-1))
-
-    P = joint_probabilities(X, bandwidths(X, perplexity=10.0))
-
-    want = theirs._joint_probabilities(D, 10.0, verbose=0)
-    np.testing.assert_allclose(P[np.triu_indices(60, 1)], want, rtol=1e-3, atol=1e-12)
-
-
 @pytest.mark.verifies("eq-tsne-student")
 @pytest.mark.verifies("eq-tsne")
 def test_the_divergence_of_a_map_is_scipys(run: Run, rng: np.random.Generator) -> None:
@@ -212,19 +200,6 @@ def test_autograd_finds_the_gradient_in_any_number_of_dimensions(
     np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-15)
 
 
-@pytest.mark.verifies("eq-tsne-gradient")
-def test_divergence_and_gradient_are_scikit_learns(rng: np.random.Generator) -> None:
-    P, Y = draw_pairs(rng, 8), rng.normal(size=(8, 2))
-    pairs = np.triu_indices(8, 1)
-
-    C, gradient = kl_divergence(P, Y), kl_gradient(P, Y)
-
-    least = np.finfo(float).eps  # it lets no probability be smaller
-    wanted = theirs._kl_divergence(Y.ravel(), np.maximum(P[pairs], least), 1, 8, 2)
-    assert float(C) == pytest.approx(wanted[0], rel=1e-10)
-    np.testing.assert_allclose(gradient.ravel(), wanted[1], rtol=1e-9, atol=1e-12)
-
-
 def test_the_bandwidth_of_a_point_can_be_differentiated_through(
     rng: np.random.Generator,
 ) -> None:
@@ -232,28 +207,6 @@ def test_the_bandwidth_of_a_point_can_be_differentiated_through(
     sigma = torch.asarray(rng.uniform(0.5, 2, size=6)).requires_grad_()
 
     assert torch.autograd.gradcheck(joint_probabilities, (X, sigma))
-
-
-@pytest.mark.verifies("eq-tsne-update")
-def test_thirty_steps_are_scikit_learns(rng: np.random.Generator) -> None:
-    P, start = draw_pairs(rng, 9), rng.normal(size=(9, 2))
-
-    def objective(p: Any, *_: Any, **__: Any) -> Any:
-        Y = p.reshape(9, 2)
-        return float(kl_divergence(P, Y)), kl_gradient(P, Y).ravel()
-
-    Y, v, gains = start, np.zeros((9, 2)), np.ones((9, 2))
-    for _ in range(30):
-        gradient = kl_gradient(P, Y)
-        Y, v, gains = update(Y, v, gains, gradient, learning_rate=3.0, mu=0.7)
-
-    settings = {"momentum": 0.7, "learning_rate": 3.0, "min_gain": 0.01}
-    want, *_ = theirs._gradient_descent(
-        objective, start.ravel(), 0, 30, n_iter_check=99, **settings
-    )
-    np.testing.assert_allclose(Y.ravel(), want, rtol=1e-9)
-    assert gains.min() < 0.5
-    assert gains.max() > 2
 
 
 @pytest.mark.verifies("eq-tsne-update")

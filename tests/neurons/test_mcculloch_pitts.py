@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from dlnotes.neurons.mcculloch_pitts import (
     Links,
@@ -164,3 +165,19 @@ def test_a_table_with_a_row_too_few_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=rf"1, 2, 4, 8, ... rows, got {rows}"):
         function(array(np.zeros(rows)))
+
+
+def test_a_stack_of_inputs_or_functions_is_computed_by_vmap(
+    rng: np.random.Generator,
+) -> None:
+    links = Links(*(torch.asarray(each) for each in rng.integers(0, 2, (3, 2)) * 1.0))
+    units = Links(links.E[:, None], links.V[:, None], links.theta[:1])
+    X, outputs = (torch.asarray(rng.integers(0, 2, (6, 4, n)) * 1.0) for n in (2, 1))
+
+    fired = torch.func.vmap(lambda each: fire(units, each))(X)
+    monotone = torch.func.vmap(is_monotone)(outputs[..., 0])
+
+    for k in range(6):
+        assert torch.equal(fired[k], fire(units, X[k]))
+        assert torch.equal(monotone[k], is_monotone(outputs[k, :, 0]))
+    assert 0 < monotone.sum() < 6

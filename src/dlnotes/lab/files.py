@@ -8,10 +8,12 @@ no partner, is an error that names the file and the line.
 import csv
 import hashlib
 import json
+import math
 import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from dlnotes.lab.fetch import DatasetError, user_path
 
 IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 SHOWN = 3  # how many names an error has
+LONGEST = 2**31 - 1  # characters of a cell, the most that the csv module can be told
 WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 # Python's own float takes 12_34, which is the name of a session.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -52,6 +55,8 @@ def image_folder(
     r"""Read a folder of images whose classes are in a CSV file.
 
     Only files whose names end as those of images do are read, and no folder inside.
+    Of a file of several pictures, such as an animation, the first is taken.  All pixels
+    become opaque: a transparent one has the color that the file has for it.
 
     Parameters
     ----------
@@ -77,7 +82,8 @@ def image_folder(
         If there is no such folder or no such CSV file.
     DatasetError
         If the folder has no image; if an image has no label, several or one that is no
-        class; if a label has no image; or if a file cannot be read.
+        class; if a label has no image; or if a file cannot be read, or has gray of more
+        than 8 bits.
     ValueError
         If a size is not positive, or a class is listed twice.
 
@@ -136,8 +142,8 @@ def json_table(
     """Read a CSV file some of whose cells are JSON objects.
 
     A key of an object becomes a column of its own, ``totals.hits`` where the object is
-    in the column ``totals``, and so does a key of an object inside it.  An object that
-    lacks a key has a gap there.
+    in the column ``totals``, and so does a key of an object inside it, and a place in a
+    list, ``totals.0``.  An object that lacks a key has a gap there.
 
     Parameters
     ----------
@@ -164,7 +170,8 @@ def json_table(
         If there is no such file.
     DatasetError
         If a column that was named is not there, a row has more or fewer cells than the
-        header, a cell is no JSON object, or the file is no text.
+        header or two values of one name, a cell is no JSON object, or the file is no
+        text.
 
     Examples
     --------
@@ -187,6 +194,9 @@ def json_table(
         for name, cell in _flat(row, json_columns, f"{file}, line {line}"):
             kept = found.setdefault(name, {})
             if columns is None or name in columns:
+                if count in kept or "\0" in cell:  # which NumPy takes for the end
+                    odd = "two values" if count in kept else "a NUL"
+                    raise DatasetError(f"{file}, line {line}: {name!r} has {odd}")
                 kept[count] = cell
         count += 1
     if not count:
@@ -226,7 +236,7 @@ def _check_partners(
         raise DatasetError(
             f"{folder} has images that {table} has no label of: {_some(lacking)}"
         )
-    if odd := [f"{k} ({v})" for k, v in named.items() if v not in classes]:
+    if odd := {name: kind for name, kind in named.items() if kind not in classes}:
         raise DatasetError(f"{table} has classes other than {classes}: {_some(odd)}")
 
 
@@ -234,43 +244,58 @@ def _images(
     folder: Path, names: Sequence[str], size: tuple[int, int]
 ) -> tuple[str, UInt8[np.ndarray, "images height width 3"]]:
     """Return the SHA-256 of files one after the other, and the images in them."""
-    from PIL import Image, ImageOps
-
-    X, damaged = np.empty((len(names), *size, 3), np.uint8), list[str]()
+    X, unread = np.empty((len(names), *size, 3), np.uint8), dict[str, str]()
     for k, name in enumerate(names):
         try:
-            with Image.open(folder / name) as image:
-                upright = ImageOps.exif_transpose(image).convert("RGB")
-            X[k] = np.asarray(upright.resize(size[::-1], Image.Resampling.BILINEAR))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            damaged.append(name)
-    if damaged:
-        raise DatasetError(
-            f"{folder} has files that are no images, or damaged: {_some(damaged)}"
-        )
+            X[k] = _pixels(folder / name, size)
+        except Exception as error:  # damage can raise any
+            unread[name] = str(error)
+    if unread:
+        raise DatasetError(f"{folder} has files that cannot be read: {_some(unread)}")
     return _digest(folder / name for name in names), X
+
+
+def _pixels(file: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "height width 3"]:
+    from PIL import Image, ImageOps
+
+    with Image.open(file) as image:
+        if image.mode.startswith(("I", "F")):  # as RGB it would be cut off at 255
+            raise ValueError(f"its pixels have more than 8 bits, {image.mode}")
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    return np.asarray(upright.resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def _rows(file: Path, columns: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the line of the end of each row of a CSV file, and its cells."""
     with file.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(stream, strict=True)
+        limit = csv.field_size_limit(LONGEST)
         try:
             header = next(reader, [])
             _check_header(file, header, columns)
-            for row in filter(None, reader):
+            for row in reader:
+                if not row and len(header) > 1:  # in a single column it may be a gap
+                    continue
                 if len(row) != len(header):
                     raise DatasetError(
                         f"{file}, line {reader.line_num}: {len(row)} cells, and the "
                         f"header has {len(header)}"
                     )
                 yield reader.line_num, dict(zip(header, row, strict=True))
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
             raise DatasetError(f"{file}, line {reader.line_num}: {error}") from error
+        except UnicodeDecodeError as error:  # text is decoded in blocks of many lines
+            raise DatasetError(
+                f"{file}, after line {reader.line_num}: no text in UTF-8, {error}"
+            ) from error
+        finally:
+            csv.field_size_limit(limit)
 
 
 def _check_header(file: Path, header: Sequence[str], columns: Iterable[str]) -> None:
     """Refuse a header that lacks a column, or has one twice."""
+    if not header:
+        raise DatasetError(f"{file} has no header in its first line")
     if lacking := {*columns} - {*header}:
         raise DatasetError(f"{file} has no column {_some(lacking)}; it has {header}")
     if twice := _repeated(header):
@@ -286,39 +311,54 @@ def _flat(
             yield name, cell
             continue
         try:
-            value = json.loads(cell)
-        except json.JSONDecodeError as error:
+            value = OBJECT.decode(cell)
+            leaves = [*_leaves(name, value)]
+        except (ValueError, RecursionError) as error:
             raise DatasetError(f"{where}, column {name}: no JSON, {error}") from error
-        if not isinstance(value, dict):
-            raise DatasetError(f"{where}, column {name}: no JSON object, but {cell}")
-        yield from _leaves(name, value)
+        if not isinstance(value, tuple):
+            raise DatasetError(
+                f"{where}, column {name}: no JSON object, but {cell:.40}"
+            )
+        yield from leaves
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
+    if isinstance(value, list):
+        value = tuple(enumerate(value))
+    if isinstance(value, tuple):  # of an object, so that no key replaces another
+        for key, inner in value:
             yield from _leaves(f"{name}.{key}", inner)
     elif isinstance(value, str):
         yield name, value
-    else:  # a number or a list as it is written, and nothing for null
-        yield name, "" if value is None else json.dumps(value)
+    else:
+        yield name, {None: "", True: "true", False: "false"}[value]
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"which has no {constant}")
+
+
+OBJECT = json.JSONDecoder(
+    object_pairs_hook=tuple, parse_float=str, parse_int=str, parse_constant=_refuse
+)
 
 
 def _numbers(cells: Sequence[str]) -> NDArray[Any]:
     """Return numbers if all cells that are no gaps are numbers, else the cells.
 
-    So are whole numbers of more digits than a machine's have: to round them would make
-    one visitor of two.
+    The cells, too, if one is a number of more digits before the point than a machine's
+    have, or beyond its range: to round them would make one visitor of two.
     """
+    words = np.array(cells)
+    if all(WHOLE.fullmatch(cell) for cell in cells):
+        with suppress(OverflowError, ValueError):
+            return words.astype(np.int64)
+        return words
     if not all(NUMBER.fullmatch(cell) for cell in cells if cell):
-        return np.array(cells)
-    if all(WHOLE.fullmatch(cell) for cell in cells if cell):
-        largest = max((abs(int(cell)) for cell in cells if cell), default=0)
-        if largest >= 2 ** (63 if all(cells) else 53):
-            return np.array(cells)
-        if all(cells):
-            return np.array(cells).astype(np.int64)
-    return np.array([float(cell or "nan") for cell in cells])
+        return words
+    values = np.array([float(cell or "nan") for cell in cells])
+    largest = [math.inf if "e" in cell.lower() else 2**53 for cell in cells]
+    return words if (abs(values) >= largest).any() else values
 
 
 def _repeated(names: Iterable[str]) -> list[str]:
@@ -328,12 +368,17 @@ def _repeated(names: Iterable[str]) -> list[str]:
 def _digest(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.read_bytes())
+        with file.open("rb") as stream:
+            hashlib.file_digest(stream, lambda: digest)
     return digest.hexdigest()
 
 
-def _some(names: Iterable[str]) -> str:
-    """Write the first names, and how many more there are."""
-    each = sorted(names)
-    more = f" and {len(each) - SHOWN:,} more" if len(each) > SHOWN else ""
-    return ", ".join(each[:SHOWN]) + more
+def _some(names: Collection[str]) -> str:
+    """Write the first names, what they are mapped to, and how many more there are."""
+    said = names if isinstance(names, Mapping) else {}
+    first = [
+        f"{name!r} ({said[name]})" if name in said else repr(name)
+        for name in sorted(names)[:SHOWN]
+    ]
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(first) + more

@@ -30,7 +30,7 @@ from typing import Generic
 
 from jaxtyping import Float
 
-from dlnotes.arrays import Array, array_namespace, checked, is_traced
+from dlnotes.arrays import Array, anywhere, array_namespace, checked
 from dlnotes.checks import at_least, integer
 
 
@@ -618,15 +618,9 @@ def _check_order(D: Array) -> None:
     """Refuse what is not strictly lower triangular, where the numbers can be seen."""
     if D.shape[0] == 0:
         raise ValueError("D must have a node, got none")
-    if is_traced(D):
-        return
     late = array_namespace(D).triu(D)
-    try:
-        first = [float(value) for value in late[late != 0][:1]]
-    except (IndexError, RuntimeError):  # a tracer stands for numbers and has none
-        return
-    if first:
+    if anywhere(late != 0):
         raise ValueError(
             f"D must be zero on and above its diagonal, for a node uses only earlier "
-            f"ones, got {first[0]}"
+            f"ones, got {float(late[late != 0][0])}"
         )

@@ -247,9 +247,9 @@ def prelu(
 
 @checked
 def prelu_backward(
-    upstream: Float[Array, "*batch units"],
     z: Float[Array, "*batch units"],
     alpha: Float[Array, "units"],
+    upstream: Float[Array, "*batch units"],
 ) -> tuple[Float[Array, "*batch units"], Float[Array, "units"]]:
     r"""Take the gradient back through a PReLU, to its slopes too.
 
@@ -266,12 +266,12 @@ def prelu_backward(
 
     Parameters
     ----------
-    upstream
-        The gradient of the loss with respect to the activations.
     z
         The pre-activation of each unit.
     alpha
         The slope of each unit below zero.
+    upstream
+        The gradient of the loss with respect to the activations.
 
     Returns
     -------
@@ -287,7 +287,7 @@ def prelu_backward(
     >>> import numpy as np
     >>> from dlnotes.networks.rectifiers import prelu_backward
     >>> upstream, z = np.array([[10.0], [10.0]]), np.array([[-3.0], [2.0]])
-    >>> z_gradient, alpha_gradient = prelu_backward(upstream, z, np.array([0.25]))
+    >>> z_gradient, alpha_gradient = prelu_backward(z, np.array([0.25]), upstream)
     >>> z_gradient.tolist(), alpha_gradient.tolist()
     ([[2.5], [10.0]], [-30.0])
     """

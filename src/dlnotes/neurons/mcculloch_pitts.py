@@ -25,10 +25,10 @@ from jaxtyping import Bool, Float
 from dlnotes.arrays import (
     Array,
     ArrayTree,
+    anywhere,
     array_namespace,
     checked,
     device_of,
-    is_traced,
 )
 
 
@@ -301,12 +301,6 @@ def normal_form(
 
 def _check_bits(name: str, values: Array) -> None:
     """Refuse what is neither zero nor one, where the numbers can be looked at."""
-    if is_traced(values):
-        return
     strange = (values != 0) & (values != 1)
-    try:
-        first = [float(value) for value in values[strange][:1]]
-    except IndexError:  # a tracer of JAX stands for numbers and has none
-        return
-    if first:
-        raise ValueError(f"{name} must be 0 or 1, got {first[0]}")
+    if anywhere(strange):
+        raise ValueError(f"{name} must be 0 or 1, got {float(values[strange][0])}")

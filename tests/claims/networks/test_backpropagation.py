@@ -66,10 +66,9 @@ def test_one_parameter_is_moved_and_the_others_are_kept(
 def test_times_are_of_calls_in_turn_after_a_warm_up() -> None:
     called: list[str] = []
 
-    times = interleaved(lambda: called.append("a"), lambda: called.append("b"))
+    interleaved(lambda: called.append("a"), lambda: called.append("b"))
 
     assert "".join(called) == "ab" * (room.ROUNDS + 1)
-    assert min(times) >= 0
 
 
 @pytest.mark.parametrize(
