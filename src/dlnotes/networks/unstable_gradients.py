@@ -42,6 +42,9 @@ References
 * B. Hanin (2018). Which neural network architectures give rise to exploding and
   vanishing gradients? *Advances in Neural Information Processing Systems* 31.
   https://arxiv.org/abs/1801.03744
+* G. Yang, J. Pennington, V. Rao, J. Sohl-Dickstein and S. S. Schoenholz (2019). A mean
+  field theory of batch normalization. *International Conference on Learning
+  Representations*. https://arxiv.org/abs/1902.08129
 """
 
 import math
@@ -71,8 +74,9 @@ def gradient_through_depth(
     r"""Send the gradient of a stack's outputs back to its inputs.
 
     Every layer of the stack has the same number of units, and the activation function
-    :math:`\phi` follows each of them, also the last.  For one instance, with
-    :math:`\mathbf{h}_0` the inputs of the stack and :math:`\mathbf{h}_L` its outputs,
+    :math:`\phi` follows each of them, also the last.  For one instance and the loss
+    :math:`J`, with :math:`\mathbf{h}_0` the inputs of the stack and
+    :math:`\mathbf{h}_L` its outputs,
 
     .. math::
        :label: eq-gradient-product
