@@ -266,7 +266,7 @@ def test_a_relu_multiplies_the_variance_by_half_the_gain(run: Run) -> None:
 @pytest.mark.verifies("eq-variance-map")
 @pytest.mark.verifies("eq-gradient-factor")
 def test_without_settings_it_is_about_relu_with_a_gain_of_2() -> None:
-    layers = random_layers((4, 4, 4), rng=np.random.default_rng(0))
+    layers = random_layers((4, 4, 4, 4), rng=np.random.default_rng(0))
     X, upstream = np.random.default_rng(1).normal(size=(2, 5, 4))
     relus = {"activation": relu, "activation_derivative": relu_derivative}
 
