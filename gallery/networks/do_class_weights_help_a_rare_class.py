@@ -165,7 +165,8 @@ def ordered(scores, labels):
 # anew: to the score of each class the logarithm of that weight is added (`Menon and
 # others, 2021 <https://arxiv.org/abs/2007.07314>`_, call it logit adjustment).
 
-weights = len(train.y) / (3 * np.bincount(train.y, minlength=3))
+there = np.bincount(train.y, minlength=3)
+weights = len(train.y) / (3 * np.maximum(there, 1))
 print({name: round(float(each), 2) for name, each in zip(GROUPS, weights, strict=True)})
 gray = [each.X.mean(axis=3).reshape(len(each.X), -1) for each in (train, test)]
 X, X_test = ((each - gray[0].mean()) / gray[0].std() for each in gray)

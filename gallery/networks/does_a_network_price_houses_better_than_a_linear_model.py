@@ -186,7 +186,7 @@ def network(X, t, X_new, weight_decay):
 
 MODELS = {
     "linear": (linear, (0.01, 1.0, 100.0)),
-    "curves": (curves, (0.03, 1.0, 30.0)),
+    "curves": (curves, (0.001, 0.03, 1.0)),
     "forest": (forest, (0.1, 0.3, 0.6)),
     "network": (network, (0.1, 1.0, 10.0)),
 }
@@ -251,9 +251,7 @@ for name in ("linear", "curves", "forest"):
 
 fig, ax = plt.subplots(figsize=(6, 3.6))
 plots.bars(ax, errors, name="RMSE of the logarithm of the price")
-fig.suptitle(
-    f"Curves do most of what the network does\n{table.source}, five folds"
-)
+fig.suptitle(f"Curves do most of what the network does\n{table.source}, five folds")
 means = [f"{name} {each.mean():.3f}" for name, each in errors.items()]
 fig.set_label(f"Five bars with five dots each: {', '.join(means)}.")
 
