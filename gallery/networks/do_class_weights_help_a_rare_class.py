@@ -295,7 +295,7 @@ fig.set_label(
 # end.
 
 as_it_is, weighted, shifted = found[0]
-assert refused.endswith("damaged: 7.png")
+assert "7.png" in refused
 assert train.X.shape[1:] == test.X.shape[1:] == (28, 28, 3)
 assert (weighted[0] > as_it_is[0]).all()
 assert weighted[1].mean() < as_it_is[1].mean() - 0.05
