@@ -351,16 +351,18 @@ def test_duplicates_are_nearest_neighbors_and_harm_nobody(
 
 
 @pytest.mark.verifies("eq-trustworthiness")
-@pytest.mark.parametrize("neighbors", [1, 5, 9])
+@pytest.mark.parametrize("neighbors", [1, 5, 9, None])
 def test_trustworthiness_is_scikit_learns(
-    array: Callable[[Any], Any], rng: np.random.Generator, neighbors: int
+    array: Callable[[Any], Any], rng: np.random.Generator, neighbors: int | None
 ) -> None:
     X = rng.normal(size=(20, 5))
     Y = X[:, :2] + 0.3 * rng.normal(size=(20, 2))
 
-    got = trustworthiness(array(X), array(Y), neighbors=neighbors)
+    ours = {} if neighbors is None else {"neighbors": neighbors}
+    got = trustworthiness(array(X), array(Y), **ours)
 
-    want = their_trustworthiness(X, Y, n_neighbors=neighbors)
+    theirs = {} if neighbors is None else {"n_neighbors": neighbors}
+    want = their_trustworthiness(X, Y, **theirs)
     assert float(got) == pytest.approx(want, rel=1e-12)
     assert 0.5 < want < 1
 
