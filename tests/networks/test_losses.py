@@ -352,6 +352,15 @@ def test_labels_are_whole_numbers_of_any_size(run: Run, kind: str) -> None:
     np.testing.assert_allclose(got, -np.log([0.25, 0.8]), rtol=1e-12)
 
 
+@pytest.mark.parametrize("loss", [cross_entropy, negative_log_likelihood])
+def test_more_classes_than_small_labels_can_count_refuse_none_of_them(
+    array: Callable[[Any], Any], loss: Any
+) -> None:
+    scores, labels = array(np.zeros((2, 256))), array(np.array([3, 100], "int8"))
+
+    assert np.isfinite(np.asarray(loss(scores, labels))).all()
+
+
 def test_without_classes_there_is_nothing_to_share(array: Callable[[Any], Any]) -> None:
     logits = array(np.zeros((2, 0)))
 
