@@ -139,7 +139,9 @@ def test_hidden_units_in_another_order_give_the_same_outputs(
 
 @pytest.mark.verifies("eq-mlp-parameters")
 def test_parameters_are_counted_beyond_the_range_of_small_integers() -> None:
-    assert parameter_count((np.int8(100), np.int8(100))) == 10_100
+    sizes: Any = (np.int8(100), np.int8(100))
+
+    assert parameter_count(sizes) == 10_100
 
 
 @pytest.mark.verifies("eq-mlp-parameters")
