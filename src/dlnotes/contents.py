@@ -27,6 +27,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "adadelta",
         "adam",
         "learning_rate",
+        "schedules",
     ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
