@@ -404,7 +404,7 @@ def _share_of_cycle(k: Any, period: int, growth: int) -> Any:
     if growth == 1:
         return k / period - xp.floor(k / period)
     n = xp.floor(xp.log1p((growth - 1) / period * (k + 0.5)) / math.log(growth))
-    length = period * xp.round(growth**n)
+    length = period * growth**n
     return (k - (length - period) / (growth - 1)) / length
 
 
