@@ -197,7 +197,7 @@ def test_one_cycle_is_that_of_pytorch(
     steps: int, rng: np.random.Generator, run: Callable[..., Any]
 ) -> None:
     high = rng.uniform(0.1, 2)
-    settings: dict[str, float] = {
+    settings: dict[str, Any] = {
         "pct_start": rng.uniform(0.2, 0.6),
         "div_factor": rng.uniform(2, 30),
         "final_div_factor": rng.uniform(2, 1e4),

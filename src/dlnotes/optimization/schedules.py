@@ -456,83 +456,6 @@ def warm_up(
 
 
 @checked
-def one_cycle(
-    k: Real[Array, "*shape"],
-    *,
-    steps: int,
-    high: float,
-    pct_start: float = 0.3,
-    div_factor: float = 25.0,
-    final_div_factor: float = 1e4,
-) -> Float[Array, "*shape"]:
-    r"""Let the rate rise to a peak and fall far below where it began.
-
-    Both ways are half cosines.  With :math:`p = \alpha N - 1`, the step of the peak,
-
-    .. math::
-       :label: eq-schedule-one-cycle
-
-       \eta_k = \begin{cases}
-       \eta_{\max} - \tfrac12 (\eta_{\max} - \eta_0)
-       \left( 1 + \cos \dfrac{\pi k}{p} \right)
-       & k \le p \\[2ex]
-       \eta_{\mathrm{end}} + \tfrac12 (\eta_{\max} - \eta_{\mathrm{end}})
-       \left( 1 + \cos \dfrac{\pi (k - p)}{N - 1 - p} \right)
-       & k > p
-       \end{cases}
-
-    Parameters
-    ----------
-    k
-        The number of the step, or of several steps, from 0.
-    steps
-        The number :math:`N` of steps of the run; the rate stays where the last one has
-        it.
-    high
-        The rate :math:`\eta_{\max}` of the peak.
-    pct_start
-        The share :math:`\alpha` of the steps up to the peak, which must come after the
-        first step and before the last.
-    div_factor
-        How many times larger the peak is than the first rate :math:`\eta_0`.
-    final_div_factor
-        How many times larger that is than the last rate :math:`\eta_{\mathrm{end}}`.
-
-    Returns
-    -------
-    rate
-        The rate :math:`\eta_k`.
-
-    Raises
-    ------
-    ValueError
-        If the rate is not positive, a factor is less than 1, or the peak is not inside
-        the run.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dlnotes.optimization.schedules import one_cycle
-    >>> one_cycle(np.arange(8), steps=8, high=1.0, pct_start=0.5).round(3)
-    array([0.04 , 0.28 , 0.76 , 1.   , 0.854, 0.5  , 0.146, 0.   ])
-    """
-    integer(3, steps=steps)
-    positive(high=high)
-    at_least(1, div_factor=div_factor, final_div_factor=final_div_factor)
-    peak = pct_start * steps - 1
-    if not 0 < peak < steps - 1:
-        raise ValueError(
-            f"pct_start must be above 1/{steps} and below 1, got {pct_start}"
-        )
-    xp, first = array_namespace(k), high / div_factor
-    rising = _half_cosine(first, high, k / peak)
-    share = xp.clip((k - peak) / (steps - 1 - peak), 0, 1)
-    return xp.where(
-        k <= peak, rising, _half_cosine(high, first / final_div_factor, share)
-    )
-
-
-@checked
 def triangular_rate(
     k: Real[Array, "*shape"], *, half_cycle: int, low: float, high: float
 ) -> Float[Array, "*shape"]:
@@ -676,3 +599,80 @@ def exp_range_rate(
     in_range(0, 1, factor=factor)
     rate = triangular_rate(k, half_cycle=half_cycle, low=low, high=high)
     return low + factor**k * (rate - low)
+
+
+@checked
+def one_cycle(
+    k: Real[Array, "*shape"],
+    *,
+    steps: int,
+    high: float,
+    pct_start: float = 0.3,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+) -> Float[Array, "*shape"]:
+    r"""Let the rate rise to a peak and fall far below where it began.
+
+    Both ways are half cosines.  With :math:`p = \alpha N - 1`, the step of the peak,
+
+    .. math::
+       :label: eq-schedule-one-cycle
+
+       \eta_k = \begin{cases}
+       \eta_{\max} - \tfrac12 (\eta_{\max} - \eta_0)
+       \left( 1 + \cos \dfrac{\pi k}{p} \right)
+       & k \le p \\[2ex]
+       \eta_{\mathrm{end}} + \tfrac12 (\eta_{\max} - \eta_{\mathrm{end}})
+       \left( 1 + \cos \dfrac{\pi (k - p)}{N - 1 - p} \right)
+       & k > p
+       \end{cases}
+
+    Parameters
+    ----------
+    k
+        The number of the step, or of several steps, from 0.
+    steps
+        The number :math:`N` of steps of the run; the rate stays where the last one has
+        it.
+    high
+        The rate :math:`\eta_{\max}` of the peak.
+    pct_start
+        The share :math:`\alpha` of the steps up to the peak, which must come after the
+        first step and before the last.
+    div_factor
+        How many times larger the peak is than the first rate :math:`\eta_0`.
+    final_div_factor
+        How many times larger that is than the last rate :math:`\eta_{\mathrm{end}}`.
+
+    Returns
+    -------
+    rate
+        The rate :math:`\eta_k`.
+
+    Raises
+    ------
+    ValueError
+        If the rate is not positive, a factor is less than 1, or the peak is not inside
+        the run.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlnotes.optimization.schedules import one_cycle
+    >>> one_cycle(np.arange(8), steps=8, high=1.0, pct_start=0.5).round(3)
+    array([0.04 , 0.28 , 0.76 , 1.   , 0.854, 0.5  , 0.146, 0.   ])
+    """
+    integer(3, steps=steps)
+    positive(high=high)
+    at_least(1, div_factor=div_factor, final_div_factor=final_div_factor)
+    peak = pct_start * steps - 1
+    if not 0 < peak < steps - 1:
+        raise ValueError(
+            f"pct_start must be above 1/{steps} and below 1, got {pct_start}"
+        )
+    xp, first = array_namespace(k), high / div_factor
+    rising = _half_cosine(first, high, k / peak)
+    share = xp.clip((k - peak) / (steps - 1 - peak), 0, 1)
+    return xp.where(
+        k <= peak, rising, _half_cosine(high, first / final_div_factor, share)
+    )
