@@ -486,16 +486,20 @@ def test_a_single_point_and_points_without_features_are_refused(
     array: Callable[[Any], Any], shape: tuple[int, int]
 ) -> None:
     X = array(np.zeros(shape))
-    calls: list[Callable[[], Any]] = [
-        lambda: tsne(X),
-        lambda: bandwidths(X),
-        lambda: initial_map(X),
-        lambda: map_probabilities(X),
-        lambda: conditional_probabilities(X, array(np.ones(shape[0]))),
+    one, P = array(np.ones(shape[0])), array(np.ones(shape[:1] * 2))
+    calls: list[tuple[str, Callable[[], Any]]] = [
+        ("X", lambda: tsne(X)),
+        ("X", lambda: bandwidths(X)),
+        ("X", lambda: initial_map(X)),
+        ("X", lambda: conditional_probabilities(X, one)),
+        ("X", lambda: joint_probabilities(X, one)),
+        ("Y", lambda: map_probabilities(X)),
+        ("Y", lambda: kl_divergence(P, X)),
+        ("Y", lambda: kl_gradient(P, X)),
     ]
 
-    for call in calls:
-        with pytest.raises(ValueError, match="2 points or more, and a feature"):
+    for name, call in calls:
+        with pytest.raises(ValueError, match=f"{name} must have 2 points or more"):
             call()
 
 
