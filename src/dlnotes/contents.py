@@ -23,6 +23,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "rmsprop",
         "adadelta",
         "adam",
+        "adam_variants",
     ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
