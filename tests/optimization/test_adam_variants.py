@@ -27,7 +27,7 @@ OURS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "adamw": (adam.init, adamw_update),
 }
 SETTINGS = {"learning_rate": 0.02, "beta1": 0.8, "beta2": 0.95, "epsilon": 0.01}
-OF_PYTORCH = {"lr": 0.02, "betas": (0.8, 0.95), "eps": 0.01}
+OF_PYTORCH: dict[str, Any] = {"lr": 0.02, "betas": (0.8, 0.95), "eps": 0.01}
 
 
 @pytest.mark.verifies("eq-adamax")
@@ -147,7 +147,7 @@ def test_a_step_of_adamw_ends_where_pytorch_ends(
 )
 def test_two_hundred_steps_end_where_pytorch_ends(
     name: str,
-    theirs: type[torch.optim.Optimizer],
+    theirs: Callable[..., torch.optim.Optimizer],
     option: dict[str, float],
     rng: np.random.Generator,
     array: Callable[[Any], Any],
@@ -185,7 +185,7 @@ def test_two_hundred_steps_end_where_pytorch_ends(
     ],
 )
 def test_the_settings_left_out_are_those_of_pytorch(
-    name: str, theirs: type[torch.optim.Optimizer], rng: np.random.Generator
+    name: str, theirs: Callable[..., torch.optim.Optimizer], rng: np.random.Generator
 ) -> None:
     begin, update = OURS[name]
     theta = rng.normal(size=5)

@@ -340,7 +340,7 @@ def adamw_update(  # noqa: PLR0913  # the settings of PyTorch's class
     r"""Take one step of AdamW.
 
     The parameters shrink by a factor, the same for all, and then take the step of Adam
-    for the gradient of the loss alone.  The weight decay is :math:`\lambda`:
+    for the gradient of the loss alone, with the weight decay :math:`\lambda`:
 
     .. math::
        :label: eq-adamw

@@ -340,7 +340,7 @@ def slope(make: Make, size: float, seed: int) -> float:
         theta.grad = gradient
         optimizer.step()
         logs = (each.abs().log().numpy() for each in (gradient, theta - before))
-        slopes.append(np.polyfit(*logs, 1)[0])
+        slopes.append(np.polyfit(*logs, 1)[0])  # type: ignore[call-overload]  # two
     return float(np.mean(slopes[1:]))
 
 
@@ -383,7 +383,7 @@ def rastrigin_gradient(x: Tensor) -> Tensor:
 
 # The maximum that parts the basin of the global minimum from the next one.
 EDGES = {
-    "double well": brentq(double_well_gradient, -0.5, 0.5),
+    "double well": brentq(double_well_gradient, -0.5, 0.5),  # type: ignore[arg-type]
     "Rastrigin": brentq(lambda x: float(rastrigin_gradient(torch.tensor(x))), 0.3, 0.7),
 }
 

@@ -341,7 +341,8 @@ NADAM = Exercise(
 def _adamw_case(rng: np.random.Generator) -> dict[str, Any]:
     """Draw a run that is about to begin or has made some steps."""
     case, scale, t = _case(rng)
-    state = State(*_means(rng, case["theta"].shape, scale), t)
+    m, v = _means(rng, case["theta"].shape, scale)
+    state = State(m, v, t)
     decay = float(rng.uniform(0.1, 0.5))
     return either(rng, {**case, "weight_decay": decay, "state": state})
 
