@@ -26,6 +26,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "rmsprop",
         "adadelta",
         "adam",
+        "adam_variants",
         "second_order",
         "quasi_newton",
         "learning_rate",
