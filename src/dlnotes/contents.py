@@ -26,6 +26,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "rmsprop",
         "adadelta",
         "adam",
+        "adam_variants",
         "learning_rate",
     ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
