@@ -27,6 +27,8 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "adadelta",
         "adam",
         "adam_variants",
+        "second_order",
+        "quasi_newton",
         "learning_rate",
     ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
