@@ -209,7 +209,7 @@ def test_two_hundred_steps_in_double_precision_agree_to_nine_places(
 ) -> None:
     settings = ALL[name] | {"maximize": maximize, "foreach": foreach}
     generator = torch.Generator().manual_seed(0)
-    kinds = {"dtype": torch.float64, "generator": generator}
+    kinds: Any = {"dtype": torch.float64, "generator": generator}
     shapes: list[tuple[int, ...]] = [(3, 4), (5,), ()]
     start = [torch.randn(shape, **kinds) for shape in shapes]
     start.append(torch.view_as_complex(torch.randn(2, 2, **kinds)))
@@ -225,7 +225,7 @@ def test_two_hundred_steps_in_double_precision_agree_to_nine_places(
                 for parameter in optimizer.param_groups[0]["params"]:
                     x = parameter.detach()
                     away = 4 + 4j if x.is_complex() else 4  # that is far from a minimum
-                    slope = (away + x + torch.sin(x) / 2) * (1 + math.sin(k) / 2)
+                    slope = (away + x + torch.sin(x.real) / 2) * (1 + math.sin(k) / 2)
                     parameter.grad = -slope if maximize else slope
                 optimizer.step()
             ours, theirs = (each.param_groups[0]["params"] for each in runs)

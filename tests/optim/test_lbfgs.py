@@ -34,7 +34,7 @@ every_setting = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTI
 def parameters() -> list[nn.Parameter]:
     """Return parameters of several shapes, of which the last is never in use."""
     torch.manual_seed(0)
-    kind = {"dtype": torch.float64}
+    kind: Any = {"dtype": torch.float64}
     values = [torch.randn(3, 2, **kind), torch.randn((), **kind)]
     values += [torch.randn(2, dtype=torch.complex128), torch.randn(2, **kind)]
     return [nn.Parameter(each) for each in values]
@@ -83,8 +83,11 @@ def test_either_goes_on_where_the_other_stopped(
     ours_first: bool,  # noqa: FBT001
 ) -> None:
     theta, other = parameters(), parameters()
+    first: Any
+    second: Any
     first, second = (optim, torch.optim)[:: 1 if ours_first else -1]
-    begun, whole = first.LBFGS(theta, **settings), torch.optim.LBFGS(other, **settings)
+    begun = first.LBFGS(theta, **settings)
+    whole: Any = torch.optim.LBFGS(other, **settings)
     begun.step(closure_of(begun))
 
     taken_over = second.LBFGS(theta)
@@ -112,7 +115,7 @@ def test_a_copy_goes_on_like_the_original() -> None:
 
 
 def test_a_step_needs_a_closure() -> None:
-    optimizer = optim.LBFGS(parameters())
+    optimizer: Any = optim.LBFGS(parameters())
 
     with pytest.raises(TypeError, match="closure"):
         optimizer.step()

@@ -166,6 +166,6 @@ def _end_to_end(parameters: list[Tensor], *, gradients: bool = False) -> Tensor:
 def _write(parameters: list[Tensor], theta: Tensor) -> None:
     """Write the numbers of a vector over the parameters."""
     wholes = real(*parameters)
-    parts = theta.split([x.numel() for x in wholes])
+    parts = torch.split(theta, [x.numel() for x in wholes])
     for whole, part in zip(wholes, parts, strict=True):
         whole.copy_(part.view_as(whole))

@@ -1,6 +1,6 @@
 """Gradient descent, with momentum or without."""
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -64,8 +64,8 @@ class SGD(SectionOptimizer, torch.optim.SGD):
 
         def step(theta: Tensor, gradient: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
             theta, gradient = penalized(theta, gradient, group)
-            moved = move(theta, *kept, gradient, **settings)
-            return moved if kept else (moved,)
+            moved: Any = move(theta, *kept, gradient, **settings)
+            return moved if kept else (moved,)  # type: ignore[no-any-return]
 
         return step
 
