@@ -65,7 +65,7 @@ class SGD(SectionOptimizer, torch.optim.SGD):
         def step(theta: Tensor, gradient: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
             theta, gradient = penalized(theta, gradient, group)
             moved: Any = move(theta, *kept, gradient, **settings)
-            return moved if kept else (moved,)  # type: ignore[no-any-return]
+            return moved if kept else (moved,)
 
         return step
 
