@@ -21,7 +21,7 @@ from torch import Tensor
 
 from dlnotes.optimization import gradient_descent
 
-BLOCK = 2**19  # numbers that are read at once on a CPU, of all that is kept together
+BLOCK = 2**20  # numbers that are read at once on a CPU, of all that is kept together
 PLAIN = (Tensor, torch.nn.Parameter)
 
 Group = dict[str, Any]
