@@ -52,10 +52,6 @@ NEW_SCRIPTS = round(SCRIPTS * (GROWTH - 1))
 LAYERS = len(nn.__all__) + len(optim.__all__)
 # What PyTorch has of the subjects that are still to come, by the section's name.
 DROP_INS = {
-    "adagrad": ["Adagrad"],
-    "adadelta": ["Adadelta"],
-    "rmsprop": ["RMSprop"],
-    "adam_variants": ["Adamax", "NAdam"],
     "batch_normalization": ["BatchNorm1d", "BatchNorm2d"],
     "dropout": ["Dropout", "Dropout2d"],
     "recurrent_layer": ["RNN", "RNNCell"],

@@ -92,7 +92,13 @@ def test_the_gradients_of_a_network(benchmark: Any, engine: str) -> None:
 OPTIMIZERS: dict[str, tuple[str, dict[str, float]]] = {
     "SGD": ("SGD", {}),
     "SGD with momentum": ("SGD", {"momentum": 0.9}),
+    "Adagrad": ("Adagrad", {}),
+    "RMSprop": ("RMSprop", {}),
+    "Adadelta": ("Adadelta", {}),
     "Adam": ("Adam", {}),
+    "AdamW": ("AdamW", {}),
+    "Adamax": ("Adamax", {}),
+    "NAdam": ("NAdam", {}),
 }
 SIZES: dict[str, list[tuple[int, ...]]] = {
     "a million parameters": [(1000, 1000)],
@@ -110,7 +116,7 @@ def test_a_step_of_an_optimizer(
     for each in theta:
         each.grad = torch.ones_like(each)
     kind, settings = OPTIMIZERS[name]
-    optimizer = getattr(LIBRARIES[engine].optim, kind)(theta, **settings)
+    optimizer = getattr(LIBRARIES[engine].optim, kind)(theta, foreach=True, **settings)
     benchmark.group = f"step of {name}, {sizes}"
 
     benchmark(optimizer.step)

@@ -1,5 +1,6 @@
 """Each optimizer goes where PyTorch's goes, with its state, groups and errors."""
 
+import math
 import pickle
 from collections.abc import Callable
 from copy import deepcopy
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from dlnotes import optim
 from dlnotes.optim.step import BLOCK
+from dlnotes.optimization import adam
+from dlnotes.optimization.adam_variants import adamw_update
 
 Settings = dict[str, Any]
 
@@ -55,13 +58,64 @@ ADAM: dict[str, Settings] = {
         "decoupled_weight_decay": True,
     },
 }
-SETTINGS = {"SGD": SGD, "Adam": ADAM}
+SHARED: dict[str, Settings] = {
+    "plain": {},
+    "learning_rate": {"lr": 0.1},
+    "rate of zero": {"lr": 0.0},
+    "rate in a tensor": {"lr": torch.tensor(0.1)},
+    "rate in a list of one": {"lr": torch.tensor([0.1])},
+    "weight_decay": {"weight_decay": 0.1, "eps": 1e-3},
+    "decay upwards": {"weight_decay": 0.1, "maximize": True},
+    "all tensors at once": {"lr": 0.1, "foreach": True},
+    "one tensor at a time": {"lr": 0.1, "foreach": False},
+}
+BETAS: dict[str, Settings] = {
+    "constants": {"betas": (0.6, 0.7), "eps": 1e-2},
+    "constants of zero": {"betas": (0.0, 0.0)},
+}
+LARGEST: dict[str, Settings] = {  # with the most that is kept
+    "SGD": {"momentum": 0.9},
+    "Adam": {"amsgrad": True},
+    "AdamW": {"amsgrad": True},
+    "RMSprop": {"momentum": 0.9, "centered": True},
+}
+SETTINGS: dict[str, dict[str, Settings]] = {
+    "SGD": SGD,
+    "Adam": ADAM,
+    "AdamW": {
+        name: {k: v for k, v in each.items() if k != "decoupled_weight_decay"}
+        for name, each in ADAM.items()
+    },
+    "Adagrad": SHARED
+    | {
+        "decay of the rate": {"lr": 0.1, "lr_decay": 0.3},
+        "decay of a rate in a tensor": {"lr": torch.tensor(0.1), "lr_decay": 0.3},
+        "sums that begin higher": {"initial_accumulator_value": 0.5, "lr": 0.1},
+        "fused": {"lr": 0.1, "lr_decay": 0.1, "fused": True},
+    },
+    "Adadelta": SHARED | {"mean": {"rho": 0.5, "eps": 1e-2}, "no mean": {"rho": 0.0}},
+    "RMSprop": SHARED
+    | {
+        "mean": {"alpha": 0.5, "eps": 1e-2},
+        "centered": {"centered": True, "lr": 0.1},
+        "momentum": {"momentum": 0.9, "maximize": True},
+        "all": {"momentum": 0.5, "centered": True, "weight_decay": 0.1, "eps": 0.01},
+    },
+    "Adamax": SHARED | BETAS,
+    "NAdam": SHARED
+    | BETAS
+    | {
+        "momentum": {"momentum_decay": 0.1, "lr": 0.1},
+        "constant momentum": {"momentum_decay": torch.inf},
+        "decay apart": {"weight_decay": 0.1, "decoupled_weight_decay": True},
+    },
+}
 CASES = [(name, each) for name in SETTINGS for each in SETTINGS[name].items()]
 NAMES = [f"{name}, {setting}" for name, (setting, _) in CASES]
 every_setting = pytest.mark.parametrize(
     ("name", "settings"), [(name, case[1]) for name, case in CASES], ids=NAMES
 )
-either = pytest.mark.parametrize("name", optim.__all__)
+either = pytest.mark.parametrize("name", SETTINGS)  # LBFGS has tests of its own
 
 
 def both(name: str) -> tuple[Any, Any]:
@@ -93,7 +147,14 @@ def assert_same(ours: Any, theirs: Any, start: Any, other: Any) -> None:
     """Compare parameters, states and groups."""
     torch.testing.assert_close(start, other, rtol=1e-5, atol=1e-6)
     mine, yours = ours.state_dict(), theirs.state_dict()
-    torch.testing.assert_close(mine["state"], yours["state"], rtol=1e-5, atol=1e-6)
+    # NAdam's product takes the dtype of its parameter when it is loaded.
+    torch.testing.assert_close(
+        mine["state"],
+        yours["state"],
+        rtol=1e-5,
+        atol=1e-6,
+        check_dtype=not isinstance(theirs, torch.optim.NAdam),
+    )
     assert mine["param_groups"] == yours["param_groups"]
 
 
@@ -112,14 +173,76 @@ def test_ten_steps_end_where_pytorch_ends(name: str, settings: Settings) -> None
     assert repr(ours) == repr(theirs)
 
 
+ALL: dict[str, Settings] = {
+    "SGD": {"momentum": 0.9, "dampening": 0.2, "weight_decay": 0.01},
+    "Adam": {"betas": (0.8, 0.95), "amsgrad": True, "weight_decay": 0.01},
+    "AdamW": {"betas": (0.8, 0.95), "amsgrad": True, "weight_decay": 0.01},
+    "Adagrad": {
+        "lr_decay": 0.01,
+        "initial_accumulator_value": 0.1,
+        "weight_decay": 0.01,
+    },
+    "Adadelta": {"rho": 0.8, "eps": 1e-4, "weight_decay": 0.01},
+    "RMSprop": {
+        "alpha": 0.9,
+        "momentum": 0.5,
+        "centered": True,
+        "weight_decay": 0.01,
+        "eps": 1e-3,
+    },
+    "Adamax": {"betas": (0.8, 0.95), "weight_decay": 0.01},
+    "NAdam": {
+        "momentum_decay": 0.01,
+        "decoupled_weight_decay": True,
+        "weight_decay": 0.01,
+    },
+}
+
+
+@either
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("foreach", [False, True])
+def test_two_hundred_steps_in_double_precision_agree_to_nine_places(
+    name: str,
+    foreach: bool,  # noqa: FBT001
+    maximize: bool,  # noqa: FBT001
+) -> None:
+    settings = ALL[name] | {"maximize": maximize, "foreach": foreach}
+    generator = torch.Generator().manual_seed(0)
+    kinds: Any = {"dtype": torch.float64, "generator": generator}
+    shapes: list[tuple[int, ...]] = [(3, 4), (5,), ()]
+    start = [torch.randn(shape, **kinds) for shape in shapes]
+    start.append(torch.view_as_complex(torch.randn(2, 2, **kinds)))
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # of what PyTorch counts with
+    try:
+        runs = [
+            (each([nn.Parameter(x.clone()) for x in start], lr=0.01, **settings))
+            for each in both(name)
+        ]
+        for k in range(200):
+            for optimizer in runs:
+                for parameter in optimizer.param_groups[0]["params"]:
+                    x = parameter.detach()
+                    away = 4 + 4j if x.is_complex() else 4  # that is far from a minimum
+                    slope = (away + x + torch.sin(x.real) / 2) * (1 + math.sin(k) / 2)
+                    parameter.grad = -slope if maximize else slope
+                optimizer.step()
+            ours, theirs = (each.param_groups[0]["params"] for each in runs)
+            torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+    finally:
+        torch.set_default_dtype(default)
+
+
 @every_setting
 def test_steps_are_taken_where_the_parameters_are(
     name: str, settings: Settings, other_device: torch.device
 ) -> None:
-    settings = settings | {"fused": False}  # for which PyTorch has a list of devices
     theta = parameters(**settings)
     other = [nn.Parameter(each.detach().to(other_device)) for each in theta]
     ours = getattr(optim, name)
+    if settings.get("fused"):  # for which PyTorch has a list of devices
+        settings = settings | {"fused": False}
 
     descend(ours(theta, **settings))
     descend(ours(other, **settings))
@@ -216,26 +339,29 @@ def test_a_schedule_and_hooks_work(name: str) -> None:
         theta = parameters()
         optimizer = each(theta, lr=0.1)
         optimizer.register_step_post_hook(lambda *_: calls.append("after"))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.5, total_steps=6)
+        cycled = "momentum" in optimizer.defaults or "betas" in optimizer.defaults
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, 0.5, total_steps=6, cycle_momentum=cycled
+        )
         for _ in range(5):
             descend(optimizer, 1)
             schedule.step()
         runs.append((optimizer, theta))
 
     (ours, theta), (theirs, other) = runs
-    torch.testing.assert_close(theta, other)
-    torch.testing.assert_close(ours.state_dict()["state"], theirs.state_dict()["state"])
+    assert_same(ours, theirs, theta, other)
     assert calls == 10 * ["after"]
 
 
 @either
 def test_a_step_can_be_differentiated(name: str) -> None:
     slopes = []
+    steps = 1 if name == "Adamax" else 2  # PyTorch's writes over what it needs again
     for each in both(name):
         start = torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True)
         theta = start.clone()
         optimizer = each([theta], lr=0.1, differentiable=True)
-        for factor in (1.0, 0.5):
+        for factor in (1.0, 0.5)[:steps]:
             theta.grad = factor * torch.cos(start)
             optimizer.step()
         torch.autograd.backward(theta.sum())
@@ -268,7 +394,9 @@ def test_scaled_gradients_are_scaled_back_or_skipped(
     ends = []
     for each in both(name):
         theta = nn.Parameter(torch.tensor([1.0, -2.0]))
-        optimizer = each([theta], lr=0.1, fused=fused)
+        can_be_fused = "fused" in each([theta]).defaults
+        settings = {"fused": fused} if can_be_fused else {}
+        optimizer = each([theta], lr=0.1, **settings)
         scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
         loss = (theta**2).sum() * (torch.inf if overflow else 1.0)
         torch.autograd.backward(scaler.scale(loss))
@@ -278,25 +406,6 @@ def test_scaled_gradients_are_scaled_back_or_skipped(
 
     torch.testing.assert_close(*ends)
     assert (ends[0] == torch.tensor([1.0, -2.0])).all() == overflow
-
-
-@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
-@pytest.mark.parametrize(
-    "settings", [{}, {"momentum": 0.9}, {"maximize": True}], ids=str
-)
-def test_sgd_takes_sparse_gradients(settings: Settings) -> None:
-    ends = []
-    for each in both("SGD"):
-        table = nn.Embedding(5, 3, sparse=True)
-        nn.init.ones_(table.weight)
-        optimizer = each(table.parameters(), lr=0.1, **settings)
-        for rows in ([0, 3], [3, 4], [1]):
-            optimizer.zero_grad()
-            table(torch.tensor(rows)).sum().backward()
-            optimizer.step()
-        ends.append(table.weight.detach())
-
-    torch.testing.assert_close(*ends)
 
 
 BAD = {
@@ -319,6 +428,16 @@ BAD = {
     "epsilon": ("Adam", {"eps": -1.0}),
     "Adam's decay": ("Adam", {"weight_decay": -1.0}),
     "unknown": ("Adam", {"momentum": 0.9}),
+    "AdamW's decay": ("AdamW", {"weight_decay": -1.0}),
+    "Adagrad's decay of the rate": ("Adagrad", {"lr_decay": -1.0}),
+    "a sum below zero": ("Adagrad", {"initial_accumulator_value": -1.0}),
+    "Adagrad fused": ("Adagrad", {"fused": True, "foreach": True}),
+    "rho": ("Adadelta", {"rho": 1.5}),
+    "alpha": ("RMSprop", {"alpha": -0.5}),
+    "RMSprop's momentum": ("RMSprop", {"momentum": -0.5}),
+    "Adamax's beta": ("Adamax", {"betas": (0.9, 1.0)}),
+    "NAdam's momentum": ("NAdam", {"momentum_decay": -1.0}),
+    "two rates of LBFGS": ("LBFGS", {"lr": torch.ones(2)}),
 }
 
 
@@ -349,23 +468,73 @@ def test_parameters_that_pytorch_refuses_are_refused(name: str, bad: Any) -> Non
 
 
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")
-def test_adam_refuses_sparse_gradients_as_pytorch_does() -> None:
-    for each in both("Adam"):
+@pytest.mark.parametrize("name", sorted({*SETTINGS} - {"SGD", "Adagrad"}))
+def test_sparse_gradients_are_refused_as_by_pytorch(name: str) -> None:
+    for each in both(name):
         table = nn.Embedding(5, 3, sparse=True)
         table(torch.tensor([1])).sum().backward()
         with pytest.raises(RuntimeError, match="does not support sparse gradients"):
             each(table.parameters()).step()
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("SGD", {}),
+        ("SGD", {"momentum": 0.9}),
+        ("SGD", {"maximize": True}),
+        ("Adagrad", {}),
+        ("Adagrad", {"lr_decay": 0.1, "initial_accumulator_value": 0.1}),
+        ("Adagrad", {"maximize": True}),
+    ],
+    ids=str,
+)
+def test_sparse_gradients_move_what_they_have_numbers_for(
+    name: str, settings: Settings
+) -> None:
+    ends = []
+    for each in both(name):
+        table = nn.Embedding(5, 3, sparse=True)
+        nn.init.ones_(table.weight)
+        other = nn.Parameter(torch.ones(2))
+        optimizer = each([table.weight, other], lr=0.1, **settings)
+        for rows in ([0, 3], [3, 4, 3], [1]):
+            optimizer.zero_grad()
+            (table(torch.tensor(rows)).sum() + other.sum()).backward()
+            optimizer.step()
+        ends.append([table.weight.detach(), optimizer.state_dict()["state"]])
+
+    torch.testing.assert_close(*ends)
+    assert (ends[0][0][2] == 1).all()
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+@pytest.mark.parametrize("settings", [{"weight_decay": 0.1}, {"fused": True}], ids=str)
+def test_adagrad_refuses_with_sparse_gradients_what_pytorch_refuses(
+    settings: Settings,
+) -> None:
+    said = []
+    for each in both("Adagrad"):
+        table = nn.Embedding(5, 3, sparse=True)
+        table(torch.tensor([1])).sum().backward()
+        optimizer = each(table.parameters(), **settings)
+        with pytest.raises(RuntimeError) as refused:
+            optimizer.step()
+        said.append(str(refused.value))
+
+    assert said[0] == said[1]
+
+
 def test_every_optimizer_has_cases() -> None:
-    assert set(SETTINGS) == set(optim.__all__)
+    assert {*SETTINGS, "LBFGS"} == set(optim.__all__)
 
 
 def test_what_the_book_lacks_is_pytorch_s() -> None:
     from dlnotes.optim import lr_scheduler
 
     assert lr_scheduler is torch.optim.lr_scheduler
-    for name in ("AdamW", "Optimizer", "swa_utils"):
+    for name in ("SparseAdam", "Optimizer", "swa_utils"):
         assert getattr(optim, name) is getattr(torch.optim, name)
     assert set(torch.optim.__all__) <= set(dir(optim))
     with pytest.raises(
@@ -379,20 +548,34 @@ def test_what_the_book_lacks_is_pytorch_s() -> None:
     [(torch.float16, 5 * [300.0] + 5 * [1.0]), (torch.float32, [3e19, 1.0, -1.0])],
     ids=str,
 )
-@pytest.mark.parametrize("amsgrad", [False, True])
-def test_adam_survives_gradients_whose_squares_overflow(
+@pytest.mark.parametrize(
+    ("name", "square", "settings"),
+    [
+        ("Adam", "exp_avg_sq", {}),
+        ("Adam", "exp_avg_sq", {"amsgrad": True}),
+        ("AdamW", "exp_avg_sq", {}),
+        ("RMSprop", "square_avg", {}),
+        ("RMSprop", "square_avg", {"momentum": 0.5}),
+        ("Adadelta", "square_avg", {"lr": 10.0, "rho": 0.99, "eps": 1e-3}),
+        ("Adamax", "exp_inf", {}),
+    ],
+    ids=str,
+)
+def test_gradients_whose_squares_overflow_are_survived(
+    name: str,
+    square: str,
+    settings: Settings,
     dtype: torch.dtype,
     gradients: list[float],
-    amsgrad: bool,  # noqa: FBT001
 ) -> None:
     ends = []
-    for each in both("Adam"):
+    for each in both(name):
         theta = nn.Parameter(torch.ones(2, dtype=dtype))
-        optimizer = each([theta], lr=0.1, amsgrad=amsgrad)
+        optimizer = each([theta], **{"lr": 0.1} | settings)
         for gradient in gradients:
             theta.grad = torch.full_like(theta, gradient)
             optimizer.step()
-        ends.append((theta.detach(), optimizer.state[theta]["exp_avg_sq"]))
+        ends.append((theta.detach(), optimizer.state[theta][square]))
 
     assert (ends[0][0] < 1).all()
     torch.testing.assert_close(*ends, rtol=5e-3, atol=2e-3)
@@ -411,7 +594,7 @@ def test_parameters_of_any_size_are_all_updated(
     for each in both(name):
         torch.manual_seed(0)
         theta = [nn.Parameter(torch.randn(shape)) for shape in shapes]
-        settings: Settings = {"momentum": 0.9} if name == "SGD" else {"amsgrad": True}
+        settings = LARGEST.get(name, {})
         descend(each(theta, lr=0.1, **settings), 3)
         ends.append(theta)
 
@@ -451,6 +634,51 @@ def test_parameters_that_began_later_keep_their_own_count(name: str) -> None:
     torch.testing.assert_close(*ends)
 
 
+REFUSED: list[tuple[str, Settings]] = [
+    ("SGD", {"momentum": 0.9, "dampening": 2.0}),
+    ("RMSprop", {"alpha": 1.5}),
+    ("Adadelta", {"rho": 1.0}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), REFUSED, ids=str)
+def test_a_setting_that_a_section_refuses_leaves_everything_as_it_was(
+    name: str, settings: Settings
+) -> None:
+    ours, _ = both(name)
+    first, second = (nn.Parameter(torch.ones(3)) for _ in range(2))
+    first.grad, second.grad = torch.ones(3), torch.ones(3)
+    optimizer = ours([{"params": [first]}, {"params": [second]}], lr=0.1)
+    if name == "SGD":
+        for group in optimizer.param_groups:
+            group["momentum"] = 0.9
+    optimizer.step()
+    optimizer.param_groups[1].update(settings)
+    before = deepcopy([first, second, optimizer.state_dict()["state"]])
+
+    with pytest.raises(ValueError, match=r"must be"):
+        optimizer.step()
+
+    after = [first, second, optimizer.state_dict()["state"]]
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+
+
+def test_adamw_is_the_function_of_its_section() -> None:
+    theta = nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
+    optimizer = optim.AdamW([theta], lr=0.1, weight_decay=0.3)
+    walked = theta.detach().clone()
+    state = adam.init(walked)
+
+    for _ in range(5):
+        walked, state = adamw_update(
+            walked, torch.cos(walked), state, learning_rate=0.1, weight_decay=0.3
+        )
+        theta.grad = torch.cos(theta.detach())
+        optimizer.step()
+
+    torch.testing.assert_close(theta.detach(), walked)
+
+
 COMPILED: list[tuple[str, Settings]] = [
     ("SGD", {"lr": 0.1}),
     ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
@@ -458,6 +686,11 @@ COMPILED: list[tuple[str, Settings]] = [
     ("Adam", {"lr": 0.1, "amsgrad": True, "weight_decay": 0.1}),
     ("Adam", {"lr": torch.tensor(0.1)}),
     ("Adam", {"lr": torch.tensor(0.1), "capturable": True}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.1}),
+    ("Adadelta", {"lr": 0.1}),
+    ("RMSprop", {"lr": 0.1, "centered": True, "momentum": 0.5}),
+    ("Adamax", {"lr": 0.1}),
+    ("NAdam", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
 
 

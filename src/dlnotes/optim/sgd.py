@@ -1,19 +1,18 @@
 """Gradient descent, with momentum or without."""
 
-from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from dlnotes.optim.step import (
-    Row,
+    Counts,
+    Group,
     SectionOptimizer,
-    apart,
+    Step,
+    Taken,
     penalized,
-    real,
     scalar,
-    take,
 )
 from dlnotes.optimization import gradient_descent, momentum, nesterov
 
@@ -41,43 +40,37 @@ class SGD(SectionOptimizer, torch.optim.SGD):
     tensor([ 1.6200, -2.1600])
     """
 
-    def _update(self, group: dict[str, Any]) -> None:
-        """Take a step of the section, with momentum or without."""
-        rows: dict[str, list[Row]] = {}
-        for parameter in self._with_gradient(group):
-            gradient = cast(Tensor, parameter.grad)
-            row = [parameter, gradient]
-            kind = "plain"
-            if group["momentum"]:
-                kept = self.state[parameter]
-                kind = "momentum"
-                if kept.get("momentum_buffer") is None:
-                    kind = "first"
-                    kept["momentum_buffer"] = torch.zeros_like(gradient)
-                row.append(kept["momentum_buffer"])
-            rows.setdefault(kind, []).append(real(*row))
-        for kind, alike in rows.items():
-            # PyTorch does not dampen the first gradient.
-            dampening = group["dampening"] if kind == "momentum" else 0.0
-            step = partial(_step, group=group, dampening=dampening)
-            take(step, alike, together=not apart(group))
+    def _remembered(
+        self, parameter: torch.nn.Parameter, group: Group
+    ) -> tuple[Counts, list[Tensor]]:
+        """Return whether a step is the first of a parameter, and its velocity."""
+        if not group["momentum"]:
+            return (), []
+        gradient = cast(Tensor, parameter.grad)
+        v = self.state[parameter].get("momentum_buffer")
+        return (v is None,), [torch.zeros_like(gradient) if v is None else v]
 
+    def _section(self, group: Group, counts: Counts) -> Step:
+        """Return a step for one parameter or several."""
+        settings = {"learning_rate": scalar(group["lr"])}
+        move: Step = gradient_descent.update
+        if counts:  # there is a velocity
+            settings["mu"] = group["momentum"]
+            move = nesterov.update if group["nesterov"] else momentum.update
+            if not (
+                group["nesterov"] or counts[0]
+            ):  # PyTorch dampens no first gradient
+                settings["dampening"] = group["dampening"]
 
-def _step(
-    theta: Tensor,
-    gradient: Tensor,
-    *kept: Tensor,
-    group: dict[str, Any],
-    dampening: float,
-) -> tuple[Tensor, ...]:
-    """Take a step with one parameter or several."""
-    theta, gradient = penalized(theta, gradient, group)
-    learning_rate, mu = scalar(group["lr"]), group["momentum"]
-    if not kept:
-        return (gradient_descent.update(theta, gradient, learning_rate=learning_rate),)
-    (v,) = kept
-    if group["nesterov"]:
-        return nesterov.update(theta, v, gradient, learning_rate=learning_rate, mu=mu)
-    return momentum.update(
-        theta, v, gradient, learning_rate=learning_rate, mu=mu, dampening=dampening
-    )
+        def step(theta: Tensor, gradient: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
+            theta, gradient = penalized(theta, gradient, group)
+            moved: Any = move(theta, *kept, gradient, **settings)
+            return moved if kept else (moved,)
+
+        return step
+
+    def _advance(self, group: Group, taken: Taken) -> None:
+        """Keep the velocities."""
+        if group["momentum"]:
+            for parameter, _, (v,), _ in taken:
+                self.state[parameter]["momentum_buffer"] = v

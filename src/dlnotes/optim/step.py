@@ -5,15 +5,16 @@ of a section is called for many numbers at once: parameters that are small are p
 to end first, and one that is large is taken in pieces that stay in the processor's
 cache.  Each number is updated by itself, so the result is the same.
 
-What is used of PyTorch is documented, except ``_init_group`` of its Adam, which makes
-the state and refuses what Adam does not take, ``found_inf`` and ``grad_scale``, which
-its gradient scaler sets on an optimizer, and ``_foreach_copy_``, by which its own
-optimizers write many arrays in one call.
+What is used of PyTorch is documented, except ``_init_group`` of its optimizers, which
+makes the state and refuses what they do not take, ``found_inf`` and ``grad_scale``,
+which its gradient scaler sets on an optimizer, and ``_foreach_copy_`` and
+``_foreach_add_``, by which its own optimizers write many arrays in one call.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from inspect import signature
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -23,16 +24,35 @@ from dlnotes.optimization import gradient_descent
 BLOCK = 2**20  # numbers that are read at once on a CPU, of all that is kept together
 PLAIN = (Tensor, torch.nn.Parameter)
 
+Group = dict[str, Any]
 Row = list[Tensor]  # a parameter, its gradient, and what is kept for it
 Step = Callable[..., tuple[Tensor, ...]]  # from these to the parameter and what is kept
+Call = tuple[Step, list[Row], bool]  # and whether rows may be joined and cut
+Counts = tuple[Any, ...]  # what is kept for a parameter and is a number
+Taken = list[tuple[torch.nn.Parameter, Counts, list[Tensor], Row]]  # and what is kept
 
 
 class SectionOptimizer(torch.optim.Optimizer):
     """A PyTorch optimizer that leaves to a section what happens to the parameters.
 
     PyTorch keeps the groups and the state.  ``foreach`` and ``fused`` choose among its
-    own ways to compute one and the same thing, so here they change nothing.
+    own ways to compute one and the same thing, so here they change nothing.  A subclass
+    says by what names PyTorch knows what its section reads.
     """
+
+    _update: ClassVar[Callable[..., Any]]  # the section's step
+    _state: ClassVar[Callable[..., Any]]  # what makes its state
+    _kept: ClassVar[Mapping[str, str]] = {}  # arrays of the state, by PyTorch's name
+    _only_with: ClassVar[Mapping[str, str]] = {}  # the setting without which one is not
+    _counts: ClassVar[Mapping[str, str]] = {}  # numbers of the state
+    _settings: ClassVar[Mapping[str, str]] = {}  # arguments of the step
+    _lists: ClassVar[int]  # how many lists _init_group fills
+
+    def __init_subclass__(cls) -> None:
+        """Count the lists that PyTorch's class fills with what it keeps."""
+        super().__init_subclass__()
+        of_the_group = signature(cls._init_group).parameters  # type: ignore[attr-defined]
+        cls._lists = len(of_the_group) - len(("self", "group"))
 
     def step(  # type: ignore[override]
         self, closure: Callable[[], float] | None = None
@@ -45,15 +65,42 @@ class SectionOptimizer(torch.optim.Optimizer):
         found_inf = getattr(self, "found_inf", None)  # a GradScaler's, where fused
         if found_inf is None or not found_inf.item():
             with torch.set_grad_enabled(self.defaults["differentiable"]):
-                for group in self.param_groups:
-                    self._update(group)
+                self._take_all()
         return loss
 
-    def _update(self, group: dict[str, Any]) -> None:
-        """Take a step with the parameters of one group."""
-        raise NotImplementedError
+    def _take_all(self) -> None:
+        """Take a step with all groups, or with none if a setting is refused."""
+        plans = [(group, *self._plan(group)) for group in self.param_groups]
+        steps = [(step, rows[0]) for _, calls, _ in plans for step, rows, _ in calls]
+        if len(steps) > 1 and not torch.compiler.is_compiling():
+            for step, row in steps:  # without any number
+                step(*(torch.zeros(0, dtype=x.dtype, device=x.device) for x in row))
+        for group, calls, taken in plans:
+            for step, rows, together in calls:
+                take(step, rows, together=together)
+            if taken:
+                self._advance(group, taken)
 
-    def _with_gradient(self, group: dict[str, Any]) -> Iterator[torch.nn.Parameter]:
+    def _plan(self, group: Group) -> tuple[list[Call], Taken]:
+        """Find the parameters that take a step, and put those alike together."""
+        self._init_group(group, *([] for _ in range(self._lists)))  # type: ignore[attr-defined]
+        apart = torch.compiler.is_compiling() or group["differentiable"]
+        apart = bool(apart or group.get("capturable"))
+        alike: dict[Any, tuple[Any, list[Row]]] = {}
+        taken: Taken = []
+        for parameter in self._with_gradient(group):
+            counts, kept = self._remembered(parameter, group)
+            row = self._row(parameter, kept, group)
+            key = len(alike) if apart else counts
+            alike.setdefault(key, (counts, []))[1].append(row)
+            taken.append((parameter, counts, kept, row))
+        calls = [
+            (self._section(group, counts), rows, not apart)
+            for counts, rows in alike.values()
+        ]
+        return calls, taken
+
+    def _with_gradient(self, group: Group) -> Iterator[torch.nn.Parameter]:
         """Yield each parameter that has a gradient, which is scaled back."""
         scale = getattr(self, "grad_scale", None)
         for parameter in group["params"]:
@@ -61,6 +108,65 @@ class SectionOptimizer(torch.optim.Optimizer):
                 if scale is not None:
                     parameter.grad.div_(scale)
                 yield parameter
+
+    def _names(self, group: Group) -> list[str]:
+        """Return the names of the arrays that a step reads and writes."""
+        return [
+            name
+            for name in self._kept
+            if name not in self._only_with or group[self._only_with[name]]
+        ]
+
+    def _remembered(
+        self, parameter: torch.nn.Parameter, group: Group
+    ) -> tuple[Counts, list[Tensor]]:
+        """Return the counts of a parameter, and the arrays that are kept for it.
+
+        With ``capturable`` no number is read, so that nothing waits for a GPU.
+        """
+        state = self.state[parameter]
+        counts = [state[name] for name in self._counts.values()]
+        if not (torch.compiler.is_compiling() or group.get("capturable")):
+            counts = [each.item() for each in counts]
+        return tuple(counts), [state[self._kept[name]] for name in self._names(group)]
+
+    def _row(
+        self,
+        parameter: torch.nn.Parameter,
+        kept: list[Tensor],
+        group: Group,  # noqa: ARG002  # for those who take sparse gradients
+    ) -> Row:
+        """Return what a step reads, and writes into but for the gradient."""
+        return real(parameter, cast(Tensor, parameter.grad), *kept)
+
+    def _arguments(self, group: Group, counts: Counts) -> dict[str, Any]:  # noqa: ARG002
+        """Return the settings of the section's step."""
+        found = {name: scalar(group[key]) for name, key in self._settings.items()}
+        if "betas" in group:
+            found["beta1"], found["beta2"] = map(scalar, group["betas"])
+        return found
+
+    def _section(self, group: Group, counts: Counts) -> Step:
+        """Return the section's step, for one parameter or several."""
+        names, numbers = (
+            self._names(group),
+            dict(zip(self._counts, counts, strict=True)),
+        )
+        update, make = self._update, self._state
+        settings = self._arguments(group, counts)
+
+        def step(theta: Tensor, gradient: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
+            theta, gradient = penalized(theta, gradient, group)
+            state = make(**dict(zip(names, kept, strict=True)), **numbers)
+            theta, state = update(theta, gradient, state, **settings)
+            return theta, *(getattr(state, name) for name in names)
+
+        return step
+
+    def _advance(self, group: Group, taken: Taken) -> None:  # noqa: ARG002
+        """Count the step, once all have taken it."""
+        counts = [self.state[parameter]["step"] for parameter, *_ in taken]
+        torch._foreach_add_(counts, 1)
 
 
 def penalized(
@@ -148,11 +254,6 @@ def _of_one_size(rows: list[Row], limit: int | None) -> Iterator[list[Row]]:
 def real(*tensors: Tensor) -> list[Tensor]:
     """View complex numbers as pairs of real ones, and leave real ones as they are."""
     return [torch.view_as_real(x) if x.is_complex() else x for x in tensors]
-
-
-def apart(group: dict[str, Any]) -> bool:
-    """Say whether each parameter is to take its step alone."""
-    return torch.compiler.is_compiling() or bool(group["differentiable"])
 
 
 def scalar(value: Any) -> Any:

@@ -444,7 +444,7 @@ def line_search(
     (1.0, 2)
     """
     positive(rate=rate)
-    integer(1, tries=tries)
+    integer(0, tries=tries)
     at_least(0, tolerance=tolerance)
     in_range(0, 1, c1=c1, c2=c2)
     if not start.slope < 0:
@@ -708,7 +708,7 @@ def minimize(  # noqa: PLR0913  # the settings of PyTorch's class
         d, state = _direction(gradient, state, history_size)
         start = Trial(0.0, float(value), float(gradient @ d), gradient)
         trial, tried = _search(
-            evaluate, theta, d, start, rate, max(left, 1), tolerance_change
+            evaluate, theta, d, start, rate, max(left, 0), tolerance_change
         )
         value, gradient, step = trial.value, trial.gradient, trial.rate * d
         theta, state, left = theta + step, replace(state, step=step), left - tried
