@@ -126,7 +126,7 @@ def judge_cost(found: Sequence[Row]) -> Ruling:
 GRID = tuple(10 ** (k / 2) for k in range(-6, 5))  # a thousandth to a hundred
 TOLERANCES = (0.1, 0.001)
 PASSES = 10
-COPIES, DIGITS = "each of 1,000 instances 10 times", "digits"
+COPIES, DIGITS = "1,000 instances, 10 copies of each", "digits"
 BATCHES = {SGD: 1, "mini-batch, B = 32": 32, BATCH: 0}
 
 
@@ -277,11 +277,7 @@ def judge_speed(found: Sequence[Row]) -> Ruling:
                 5 * a <= b for a, b in zip(ours, theirs, strict=True)
             )
             fewer[tolerance, data] = significantly_below(ours, theirs)
-            said.append(
-                f"{format_means(passes)} until {tolerance:g} with {data}"
-                if data == COPIES
-                else f"{format_means(passes)} until {tolerance:g} on {data}"
-            )
+            said.append(f"{format_means(passes)} until {tolerance:g} on {data}")
     first = TOLERANCES[0]
     where = [data for (each, data), yes in fifth.items() if each == first and yes]
     verdict = decide(
@@ -289,7 +285,9 @@ def judge_speed(found: Sequence[Row]) -> Ruling:
         conditional=bool(where),
         refuted=not any(yes for (each, _), yes in fewer.items() if each == first),
     )
-    condition = f"until a tenth of the excess loss, on {join_words(where)}"
+    condition = (
+        f"until a tenth of the excess loss, on {join_words(where or ['no set'])}"
+    )
     return Ruling(verdict, f"The mean passes are {'; '.join(said)}.", condition)
 
 
