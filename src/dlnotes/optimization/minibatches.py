@@ -15,6 +15,8 @@ References
   https://arxiv.org/abs/1706.02677
 * L. Bottou, F. E. Curtis and J. Nocedal (2018). Optimization methods for large-scale
   machine learning. *SIAM Review* 60(2). https://doi.org/10.1137/16M1080173
+* S. McCandlish, J. Kaplan, D. Amodei and others (2018). An empirical
+  model of large-batch training. https://arxiv.org/abs/1812.06162
 * S. Malladi, K. Lyu, A. Panigrahi and S. Arora (2022). On the SDEs and scaling rules
   for adaptive gradient algorithms. *Advances in Neural Information Processing Systems*
   35. https://arxiv.org/abs/2205.10287

@@ -198,8 +198,7 @@ def passes_needed(
     task = problem(data, seed)
     instances = len(task.labels) * task.copies
     B = B or instances
-    found: dict[float, float]
-    order, seen, found = np.random.default_rng([seed, 1]), 0, {}
+    order, seen, found = np.random.default_rng([seed, 1]), 0, {}  # type: ignore[var-annotated]  # by tolerance
     W = np.zeros((task.X.shape[1], int(task.labels.max()) + 1))
     X = disturbed(task.X)
     looked = 0
