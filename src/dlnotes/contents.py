@@ -20,6 +20,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "optimization": (
         "landscape",
         "gradient_descent",
+        "minibatches",
         "momentum",
         "nesterov",
         "adagrad",
