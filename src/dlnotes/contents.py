@@ -29,6 +29,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "second_order",
         "quasi_newton",
         "learning_rate",
+        "choosing",
     ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
