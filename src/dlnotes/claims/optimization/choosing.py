@@ -279,7 +279,7 @@ def better_optimizer_matters(seeds: Sequence[int]) -> Finding:
     errors = np.array([row.values for row in found if row.quantity == ERROR])
     table = errors.reshape(len(OPTIMIZERS), len(MULTIPLIERS), -1)
     for quantity, axis in ((OF_OPTIMIZER, 0), (OF_RATE, 1)):
-        found += rows(quantity, {"": share_of_axis(table, axis)}, "digits")
+        found += rows(quantity, {"": share_of_axis(table, axis).tolist()}, "digits")
     return finding(judge_shares(found), found, [digits], seeds, GRID)
 
 
