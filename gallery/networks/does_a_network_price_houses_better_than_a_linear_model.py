@@ -251,9 +251,7 @@ for name in ("linear", "curves", "forest"):
 
 fig, ax = plt.subplots(figsize=(6, 3.6))
 plots.bars(ax, errors, name="RMSE of the logarithm of the price")
-fig.suptitle(
-    f"Curves do most of what the network does\n{table.source}, five folds"
-)
+fig.suptitle(f"Curves do most of what the network does\n{table.source}, five folds")
 means = [f"{name} {each.mean():.3f}" for name, each in errors.items()]
 fig.set_label(f"Five bars with five dots each: {', '.join(means)}.")
 
