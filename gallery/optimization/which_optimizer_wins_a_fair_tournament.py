@@ -175,7 +175,8 @@ for name in [*ONE_RATE, *ADAPTIVE]:
 
 
 def draw(ax, title, names):
-    x, y = np.meshgrid(np.linspace(-5.5, 3, 171), np.linspace(-2.2, 2.2, 89))
+    left = -5.5 if title == "ravine" else -2.5
+    x, y = np.meshgrid(np.linspace(left, 3, 171), np.linspace(-2.2, 2.2, 89))
     height = SURFACES[title][0](np.stack([x, y], axis=-1))[0]
     levels = height.min() + np.ptp(height) * np.linspace(0.01, 1, 14) ** 2
     ax.contour(x, y, height, levels=levels, colors="#808080", linewidths=0.4)
@@ -183,7 +184,7 @@ def draw(ax, title, names):
         path = best[title, name]
         ax.plot(*path.T, "-", color=f"C{k}", linewidth=1, label=name)
         ax.plot(*path[-1], "os^DvP"[k], color=f"C{k}", markersize=6)
-    ax.set(aspect="equal", xlim=(-5.5, 3), ylim=(-2.2, 2.2))
+    ax.set(aspect="equal", xlim=(left, 3), ylim=(-2.2, 2.2))
 
 
 # %%
@@ -309,8 +310,8 @@ for ax in axes:
 axes[1].set_xlabel("learning rate")
 fig.set_label(
     "Accuracy against the learning rate. Each curve rises, has a top and falls. With "
-    "one rate for all, the tops lie at very different rates; Adam, AdamW and RMSProp are "
-    "best near 0.01, Adadelta above 1. The full batch stays far below."
+    "one rate for all, the tops lie at very different rates; Adam, AdamW and RMSProp "
+    "are best near 0.01, Adadelta above 1. The full batch stays far below."
 )
 
 # %%
@@ -319,14 +320,50 @@ fig.set_label(
 # Of the nine rates, draw some at random and keep the best of them: what accuracy can be
 # expected of it?  The five that are best for each number of rates:
 
-leaders = {}
+chances = {}
 for budget in (1, 2, 4, 9):
     expected = {
         name: float(expected_best(values[..., 0].mean(axis=1), budget=budget))
         for name, values in found.items()
     }
     order = sorted(expected, key=expected.__getitem__, reverse=True)
-    leaders[budget] = order[0]
+    chances[budget] = {name: expected[name] for name in order}
     print(budget, ", ".join(f"{name} {expected[name]:.0f}" for name in order[:5]))
 
+# %%
+# The answer
+# ----------
+# On the surfaces there is no order.  Adagrad and RMSProp, which divide each parameter's
+# slope away, cross the ravine best, because it lies along the axes; on the double well
+# it depends on the start and the rate who ends in which well.
+#
+# On the network nobody wins.  With small batches all eleven, each at its best rate, come
+# within a few points of each other, and the seeds of one optimizer differ by nearly as
+# much.  What loses is few steps: in six passes the full batch takes six.  And how many
+# rates one tries matters more than the optimizer: from a single random rate even the
+# best is not expected to have two thirds of the digits right, from nine each of the
+# eleven has more than 80 percent.
+#
+# Go on
+# -----
+# * Give the full batch a hundred passes.  Who catches up?
+# * Let each optimizer have nine pairs of a rate and a momentum, drawn at random.
+# * Turn the ravine by 45 degrees.  Who suffers?
+#
+# Every claim of the prose, checked.  Run by hand, the script shows its figures at the
+# end.
+
+assert max(differences.values()) < 1e-12
+ravines = {name: above["ravine", name] for name in [*ONE_RATE, *ADAPTIVE]}
+assert {*sorted(ravines, key=ravines.__getitem__)[:2]} == {"Adagrad", "RMSProp"}
+wells = [above["double well", name] > 0.1 for name in ravines]
+assert any(wells)
+assert not all(wells)
+means = {name: values.mean() for name, values in result.items()}
+small = [
+    mean for name, mean in means.items() if name not in {"full-batch GD", "L-BFGS"}
+]
+assert max(small) - min(small) < 6 < min(small) - means["L-BFGS"]
+assert max(chances[1].values()) < 66
+assert sorted(chances[9].values())[2] > 80
 plt.show()

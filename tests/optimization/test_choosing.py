@@ -18,6 +18,8 @@ from dlnotes.optimization.choosing import (
     tolerated_decades,
 )
 
+STEPS = {"momentum": momentum.update, "Nesterov": nesterov.update}
+
 
 def worst(kappa: float, rate: float, mu: float, *, ahead: bool = False) -> float:
     """Return the largest factor over curvatures from 1 to the condition number."""
@@ -26,15 +28,15 @@ def worst(kappa: float, rate: float, mu: float, *, ahead: bool = False) -> float
 
 
 @pytest.mark.verifies("eq-choosing-factor")
-@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("method", STEPS)
 @pytest.mark.parametrize("mu", [0.0, 0.37, 0.9])
 def test_the_factor_is_the_largest_eigenvalue_of_a_step(
-    mu: float, ahead: bool, rng: np.random.Generator, run: Callable[..., Any]
+    mu: float, method: str, rng: np.random.Generator, run: Callable[..., Any]
 ) -> None:
-    products = rng.uniform(0, 4, size=(3, 7))
-    step = (nesterov if ahead else momentum).update
+    products, step = rng.uniform(0, 4, size=(3, 7)), STEPS[method]
+    settings = {"mu": mu, "nesterov": method == "Nesterov"}
 
-    factor = run(partial(convergence_factor, mu=mu, nesterov=ahead), products)
+    factor = run(partial(convergence_factor, **settings), products)
 
     for place in np.ndindex(products.shape):
         columns = []
@@ -47,16 +49,17 @@ def test_the_factor_is_the_largest_eigenvalue_of_a_step(
 
 
 @pytest.mark.verifies("eq-choosing-factor")
-@pytest.mark.parametrize("ahead", [False, True])
-def test_a_long_run_shrinks_by_the_factor(ahead: bool) -> None:
-    product_, mu = 0.02, 0.5
-    step = (nesterov if ahead else momentum).update
+@pytest.mark.parametrize("method", STEPS)
+def test_a_long_run_shrinks_by_the_factor(method: str) -> None:
+    product_, mu, step = 0.02, 0.5, STEPS[method]
     theta, v, walk = np.ones(1), np.zeros(1), []
     for _ in range(200):
         theta, v = step(theta, v, product_ * theta, learning_rate=1.0, mu=mu)
         walk.append(float(theta[0]))
 
-    factor = convergence_factor(np.array(product_), mu=mu, nesterov=ahead)
+    factor = convergence_factor(
+        np.array(product_), mu=mu, nesterov=method == "Nesterov"
+    )
 
     assert walk[-1] / walk[-2] == pytest.approx(float(factor), rel=1e-9)
 
@@ -180,6 +183,7 @@ def test_failed_runs_may_be_minus_infinity() -> None:
         lambda: tolerated_decades(np.ones(2), np.ones(2), margin=-1.0),
         lambda: tolerated_decades(np.ones(1), np.ones(1), margin=1.0),
     ],
+    ids=range(8),
 )
 def test_what_makes_no_sense_is_refused(call: Callable[[], Any]) -> None:
     with pytest.raises(ValueError, match="must be"):

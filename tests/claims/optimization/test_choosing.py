@@ -176,7 +176,7 @@ def test_the_rule_about_the_optimizer_and_the_rate(
 ) -> None:
     shares = {room.OF_OPTIMIZER: optimizer, room.OF_RATE: rate}
     found = [Row(name, "", "digits", tuple(each)) for name, each in shares.items()]
-    for name in room.OPTIMIZERS:
-        found.append(Row(room.ERROR, f"{name}, 1 times", "digits", (-3.0,) * 5))
+    errors = {f"{name}, 1 times": [-3.0] * 5 for name in room.OPTIMIZERS}
+    found += rows(room.ERROR, errors, "digits")
 
     assert judge_shares(found).verdict is verdict
