@@ -236,13 +236,25 @@ def judge_sparse(found: Sequence[Row]) -> Ruling:
         conditional=bool(better),
         refuted=not better,
     )
-    dense = better_than_sgd(control)
     because = (
-        f"On documents with a rare word the log loss is {format_means(losses)}. With "
-        f"the words rotated it is {format_means(control)}; there "
-        f"{join_words(dense or ['none'])} is below SGD by the interval."
+        f"On documents with a rare word the log loss is {format_means(losses)}; minus "
+        f"that of SGD, with its interval, it is {differences(losses)}. The loss of SGD "
+        f"is from {min(losses['SGD']):.2f} to {max(losses['SGD']):.2f}, by the seed. "
+        f"With the words rotated the losses are {format_means(control)}, and the "
+        f"differences {differences(control)}."
     )
     return Ruling(verdict, because, f"for {join_words(better or ['none'])}")
+
+
+def differences(losses: Mapping[str, Sequence[float]]) -> str:
+    """Say by how much each adaptive method is above SGD, with the interval."""
+    said = []
+    for name in ADAPTIVE:
+        pairs = zip(losses[name], losses["SGD"], strict=True)
+        above = [ours - theirs for ours, theirs in pairs]
+        low, high = interval(above)
+        said.append(f"{np.mean(above):.3f} ({low:.3f} to {high:.3f}) for {name}")
+    return join_words(said)
 
 
 # The optimizer and the learning rate
