@@ -339,10 +339,10 @@ for budget in (1, 2, 4, 9):
 #
 # On the network nobody wins.  With small batches all eleven, each at its best rate,
 # come within a few points of each other, and the seeds of one optimizer differ by
-# nearly as much.  What loses is few steps: in six passes the full batch takes six.  And how many
-# rates one tries matters more than the optimizer: from a single random rate even the
-# best is not expected to have two thirds of the digits right, from nine each of the
-# eleven has more than 80 percent.
+# nearly as much.  What loses is few steps: in six passes the full batch takes six.  And
+# how many rates one tries matters more than the optimizer: from a single random rate
+# even the best is not expected to have two thirds of the digits right, from nine each
+# of the eleven has more than 80 percent.
 #
 # Go on
 # -----
