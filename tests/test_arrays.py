@@ -5,6 +5,7 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from importlib import import_module
+from types import NoneType
 from typing import Any
 
 import array_api_compat
@@ -302,6 +303,8 @@ def arguments(function: Function, shapes: dict[tuple[str, ...], list[int]]) -> A
 
 def argument(hint: Any, shapes: dict[tuple[str, ...], list[int]], *path: str) -> Any:
     """Return an array, or a dataclass or tuple with arrays; None for anything else."""
+    if NoneType in typing.get_args(hint):
+        hint = typing.get_args(hint)[0]
     origin = typing.get_origin(hint) or hint
     if path in shapes:
         return np.ones(shapes[path], int if "Int" in str(hint) else float)

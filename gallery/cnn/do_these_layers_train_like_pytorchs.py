@@ -14,14 +14,14 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from torch.optim.lr_scheduler import LinearLR
+from sklearn.metrics import confusion_matrix
 
 import dlnotes.nn
 import dlnotes.optim
 from dlnotes.lab import plots
-from dlnotes.lab.data import load
+from dlnotes.lab.data import GARMENTS, load
 from dlnotes.lab.device import device
-from dlnotes.lab.fit import Callback, fit, predict
+from dlnotes.lab.fit import Falling, fit, predict
 from dlnotes.lab.metrics import accuracy
 from dlnotes.lab.script import command_line
 
@@ -43,8 +43,6 @@ y, y_test = torch.tensor(train.y), torch.tensor(test.y)
 # %%
 # The first two dozen, from where they were found on this machine:
 
-GARMENTS = ["T-shirt", "trousers", "pullover", "dress", "coat"]
-GARMENTS += ["sandal", "shirt", "sneaker", "bag", "boot"]
 fig, ax = plt.subplots()
 names = [GARMENTS[label] for label in train.y[:24]]
 plots.images(ax, train.X[:24] / 255, columns=8, labels=names)
@@ -129,22 +127,13 @@ print(f"after {len(first)} steps in each library, {share} are right")
 # More data
 # ---------
 # Ours goes on in single precision, on 6,400 images, or a hundred times as many on a
-# GPU, while its learning rate falls to zero.  PyTorch's schedule does not mind whose
+# GPU, while its learning rate falls to zero.  The schedule, which
+# :class:`~dlnotes.lab.fit.Falling` sets up, is PyTorch's, and does not mind whose
 # optimizer it is.
 
 amount = 6400 * (1 if where.type == "cpu" else 100)
 ours.to(where, torch.float32)
 optimizer = dlnotes.optim.Adam(ours.parameters(), lr=0.003)
-
-
-class Falling(Callback):
-    def before_training(self, run):
-        steps = run.epochs * run.steps_per_epoch
-        self.schedule = LinearLR(run.optimizer, 1, 0, total_iters=steps)
-
-    def after_step(self, _run, _loss):
-        self.schedule.step()
-
 
 # %%
 # Only the loss, the optimizer and the schedule change for the long run.
@@ -166,9 +155,7 @@ run = fit(
 
 logits = predict(ours, X_test.to(where)).cpu()
 right["dlnotes, more data"] = share = accuracy(logits, y_test)
-taken = np.zeros((10, 10))
-np.add.at(taken, (test.y, logits.argmax(1).numpy()), 1)
-taken /= taken.sum(axis=1, keepdims=True)
+taken = confusion_matrix(y_test, logits.argmax(1), normalize="true")
 
 # %%
 # A cell of the matrix is a share, in percent, of the garments of its row.

@@ -12,10 +12,11 @@ matter?  And what does a convolutional network find that neither of them does?
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from dlnotes.lab import plots
-from dlnotes.lab.data import load
+from dlnotes.lab.data import GARMENTS, load
 from dlnotes.lab.fit import fit, predict
 from dlnotes.lab.script import command_line
 from dlnotes.networks import activations, rectifiers
@@ -200,11 +201,8 @@ for (name, share), size in zip(right.items(), sizes, strict=True):
 # The confusion matrix of the network with a hidden layer.  A cell is a share, in
 # percent, of the garments of its row.
 
-GARMENTS = ["T-shirt", "trousers", "pullover", "dress", "coat"]
-GARMENTS += ["sandal", "shirt", "sneaker", "bag", "boot"]
-taken, guesses = np.zeros((10, 10)), answers["64 hidden units"]
-np.add.at(taken, (y_test, guesses), 1)
-taken /= taken.sum(axis=1, keepdims=True)
+guesses = answers["64 hidden units"]
+taken = confusion_matrix(y_test, guesses, normalize="true")
 
 # %%
 # Shirts are the hardest garments for it, too.

@@ -28,12 +28,12 @@ import numpy as np
 import torch
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
+from sklearn.metrics import root_mean_squared_error as rmse
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer
-from torch.optim.lr_scheduler import LinearLR
 
 from dlnotes.lab import plots
 from dlnotes.lab.data import load
-from dlnotes.lab.fit import Callback, fit, predict
+from dlnotes.lab.fit import Falling, fit, predict
 from dlnotes.lab.models import MLP, he
 from dlnotes.lab.script import command_line
 from dlnotes.networks.rectifiers import relu
@@ -146,23 +146,10 @@ def forest(X, t, X_new, share):
 # %%
 # The network has a hidden layer of 64 units, and each training begins with weights of
 # its own.  The learning rate falls to zero, without which the last steps would leave
-# the weights anywhere around a minimum.
+# the weights anywhere around a minimum.  Its targets are standardized as well, so that
+# the first outputs are not twelve units away from them.
 
 rng = np.random.default_rng(0)
-
-
-class Falling(Callback):
-    def before_training(self, run):
-        steps = run.epochs * run.steps_per_epoch
-        self.schedule = LinearLR(run.optimizer, 1, 0, total_iters=steps)
-
-    def after_step(self, _run, _loss):
-        self.schedule.step()
-
-
-# %%
-# Its targets are standardized as well, so that the first outputs are not twelve units
-# away from them.
 
 
 def network(X, t, X_new, weight_decay):
@@ -186,21 +173,17 @@ def network(X, t, X_new, weight_decay):
 
 MODELS = {
     "linear": (linear, (0.01, 1.0, 100.0)),
-    "curves": (curves, (0.03, 1.0, 30.0)),
+    "curves": (curves, (0.001, 0.03, 1.0)),
     "forest": (forest, (0.1, 0.3, 0.6)),
     "network": (network, (0.1, 1.0, 10.0)),
 }
-
-
-def rmse(predicted, target):
-    return np.sqrt(np.mean((predicted - target) ** 2))
 
 
 def chosen(model, settings, learn):
     held_out, rest = np.split(learn, [len(learn) // 5])
     X = columns_for(rest)
     tried = (X[rest], y[rest], X[held_out])
-    return min(settings, key=lambda each: rmse(model(*tried, each), y[held_out]))
+    return min(settings, key=lambda each: rmse(y[held_out], model(*tried, each)))
 
 
 # %%
@@ -223,7 +206,7 @@ for learn, rows in splits:
 
 errors, dollars = {}, {}
 for name, answer in answers.items():
-    errors[name] = np.array([rmse(answer[rows], y[rows]) for rows in folds])
+    errors[name] = np.array([rmse(y[rows], answer[rows]) for rows in folds])
     explained = 1 - np.mean((answer - y) ** 2) / y.var()
     dollars[name] = np.median(np.abs(np.exp(answer) - price))
     print(
@@ -266,10 +249,10 @@ again, raw = np.empty(5), {"linear": np.empty(5), "network": np.empty(5)}
 for k, (learn, rows) in enumerate(splits):
     X, X_areas = columns_for(learn), columns_for(learn, X_raw)
     predicted = network(X[learn], y[learn], X[rows], used["network"][k])
-    again[k] = rmse(predicted, y[rows])
+    again[k] = rmse(y[rows], predicted)
     for name, (model, _) in [(name, MODELS[name]) for name in raw]:
         tried = (X_areas[learn], y[learn], X_areas[rows], used[name][k])
-        raw[name][k] = rmse(model(*tried), y[rows])
+        raw[name][k] = rmse(y[rows], model(*tried))
 print(f"network {errors['network'].mean():.3f}, other weights {again.mean():.3f}")
 for name, values in raw.items():
     print(f"{name}: raw areas cost {values.mean() - errors[name].mean():.3f}")

@@ -79,14 +79,15 @@ def test_a_bump_is_on_where_it_starts_and_off_where_it_ends(
 
 
 @pytest.mark.verifies("eq-bump-network")
-@pytest.mark.parametrize("steepness", [1.0, 30.0])
+@pytest.mark.parametrize(
+    ("said", "steepness"), [({}, 1.0), ({"steepness": 30.0}, 30.0)]
+)
 def test_with_sigmoids_the_steepness_rounds_the_sides(
-    array: Callable[[Any], Any], steepness: float
+    array: Callable[[Any], Any], said: dict[str, float], steepness: float
 ) -> None:
     x = np.linspace(-2, 4, 50)[:, None]
     network = bump_network(
-        *map(array, np.array([[0.0, 1.0], [1.0, 2.5], [2.0, -3.0]])),
-        steepness=steepness,
+        *map(array, np.array([[0.0, 1.0], [1.0, 2.5], [2.0, -3.0]])), **said
     )
 
     got = net_input(network[1], predict(network[0], array(x), activation=sigmoid))

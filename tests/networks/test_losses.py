@@ -332,6 +332,17 @@ def test_where_labels_cannot_be_seen_what_is_no_class_is_not_a_number(
     assert got.isnan().any(dim=1).tolist() == [False, True]
 
 
+@pytest.mark.parametrize("loss", [cross_entropy, negative_log_likelihood])
+def test_on_another_device_a_label_that_is_no_class_makes_nan(
+    other_device: torch.device, loss: Any
+) -> None:
+    scores, labels = torch.zeros(2, 3), torch.tensor([2, 3])
+
+    got = loss(scores.to(other_device), labels.to(other_device))
+
+    assert got.cpu().isnan().tolist() == [False, True]
+
+
 @pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64"])
 def test_labels_are_whole_numbers_of_any_size(run: Run, kind: str) -> None:
     logits, labels = np.log([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]), np.array([1, 2])
@@ -339,6 +350,15 @@ def test_labels_are_whole_numbers_of_any_size(run: Run, kind: str) -> None:
     got = run(cross_entropy, logits, labels.astype(kind))
 
     np.testing.assert_allclose(got, -np.log([0.25, 0.8]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, negative_log_likelihood])
+def test_more_classes_than_small_labels_can_count_refuse_none_of_them(
+    array: Callable[[Any], Any], loss: Any
+) -> None:
+    scores, labels = array(np.zeros((2, 256))), array(np.array([3, 100], "int8"))
+
+    assert np.isfinite(np.asarray(loss(scores, labels))).all()
 
 
 def test_without_classes_there_is_nothing_to_share(array: Callable[[Any], Any]) -> None:

@@ -139,7 +139,9 @@ def test_hidden_units_in_another_order_give_the_same_outputs(
 
 @pytest.mark.verifies("eq-mlp-parameters")
 def test_parameters_are_counted_beyond_the_range_of_small_integers() -> None:
-    assert parameter_count((np.int8(100), np.int8(100))) == 10_100
+    sizes: Any = (np.int8(100), np.int8(100))
+
+    assert parameter_count(sizes) == 10_100
 
 
 @pytest.mark.verifies("eq-mlp-parameters")
@@ -154,12 +156,14 @@ def test_parameters_are_as_many_as_pytorch_has(sizes: tuple[int, ...]) -> None:
     assert count == sum(layer.W.size + layer.b.size for layer in layers)
 
 
-@pytest.mark.parametrize("gain", [1.0, 2.0])
+@pytest.mark.parametrize(
+    ("said", "gain"), [({}, 2.0), ({"gain": 1.0}, 1.0), ({"gain": 2.5}, 2.5)]
+)
 def test_random_weights_keep_a_signal_of_their_gain_at_its_size(
-    rng: np.random.Generator, gain: float
+    rng: np.random.Generator, said: dict[str, float], gain: float
 ) -> None:
     sizes = (400, 500, 500, 300)
-    layers = random_layers(sizes, rng=rng, gain=gain)
+    layers = random_layers(sizes, rng=rng, **said)
     X = rng.normal(size=(200, 400))
 
     Z = forward_pass(layers, X, activation=relu)[1]

@@ -89,6 +89,13 @@ def test_elu_is_pytorchs_from_minus_to_plus_infinity(run: Run, alpha: float) -> 
     np.testing.assert_allclose(got, want, rtol=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(leaky_relu, functional.leaky_relu), (elu, functional.elu)]
+)
+def test_what_is_not_said_is_as_in_pytorch(ours: Any, theirs: Any) -> None:
+    np.testing.assert_allclose(ours(GIVEN), theirs(torch.asarray(GIVEN)), rtol=1e-15)
+
+
 @pytest.mark.verifies("eq-selu")
 def test_selu_is_pytorchs_from_minus_to_plus_infinity(run: Run) -> None:
     got = run(selu, GIVEN)

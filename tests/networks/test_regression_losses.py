@@ -135,7 +135,7 @@ def test_in_another_unit_the_loss_grows_by_its_square(
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 @pytest.mark.parametrize("delta", [1.0, 300.0, 1e5, 1e39])
 def test_of_any_precision_the_loss_is_pytorchs(
     dtype: torch.dtype, delta: float
@@ -150,10 +150,9 @@ def test_of_any_precision_the_loss_is_pytorchs(
     want = functional.huber_loss(error, zero, delta=most, reduction="none")
     torch.testing.assert_close(got, want)
     torch.testing.assert_close(slope, error.clip(-most, most))
-    if dtype != torch.bfloat16:
-        of_numpy = huber(error.numpy(), zero.numpy(), delta=delta)
-        assert of_numpy.dtype == error.numpy().dtype
-        np.testing.assert_allclose(of_numpy, want, rtol=1e-3)
+    of_numpy = huber(error.numpy(), zero.numpy(), delta=delta)
+    assert of_numpy.dtype == error.numpy().dtype
+    np.testing.assert_allclose(of_numpy, want, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("loss", "gradient", "_theirs"), KINDS)

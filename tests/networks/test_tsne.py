@@ -351,16 +351,18 @@ def test_duplicates_are_nearest_neighbors_and_harm_nobody(
 
 
 @pytest.mark.verifies("eq-trustworthiness")
-@pytest.mark.parametrize("neighbors", [1, 5, 9])
+@pytest.mark.parametrize("neighbors", [1, 5, 9, None])
 def test_trustworthiness_is_scikit_learns(
-    array: Callable[[Any], Any], rng: np.random.Generator, neighbors: int
+    array: Callable[[Any], Any], rng: np.random.Generator, neighbors: int | None
 ) -> None:
     X = rng.normal(size=(20, 5))
     Y = X[:, :2] + 0.3 * rng.normal(size=(20, 2))
 
-    got = trustworthiness(array(X), array(Y), neighbors=neighbors)
+    ours = {} if neighbors is None else {"neighbors": neighbors}
+    got = trustworthiness(array(X), array(Y), **ours)
 
-    want = their_trustworthiness(X, Y, n_neighbors=neighbors)
+    theirs = {} if neighbors is None else {"n_neighbors": neighbors}
+    want = their_trustworthiness(X, Y, **theirs)
     assert float(got) == pytest.approx(want, rel=1e-12)
     assert 0.5 < want < 1
 
@@ -484,16 +486,20 @@ def test_a_single_point_and_points_without_features_are_refused(
     array: Callable[[Any], Any], shape: tuple[int, int]
 ) -> None:
     X = array(np.zeros(shape))
-    calls: list[Callable[[], Any]] = [
-        lambda: tsne(X),
-        lambda: bandwidths(X),
-        lambda: initial_map(X),
-        lambda: map_probabilities(X),
-        lambda: conditional_probabilities(X, array(np.ones(shape[0]))),
+    one, P = array(np.ones(shape[0])), array(np.ones(shape[:1] * 2))
+    calls: list[tuple[str, Callable[[], Any]]] = [
+        ("X", lambda: tsne(X)),
+        ("X", lambda: bandwidths(X)),
+        ("X", lambda: initial_map(X)),
+        ("X", lambda: conditional_probabilities(X, one)),
+        ("X", lambda: joint_probabilities(X, one)),
+        ("Y", lambda: map_probabilities(X)),
+        ("Y", lambda: kl_divergence(P, X)),
+        ("Y", lambda: kl_gradient(P, X)),
     ]
 
-    for call in calls:
-        with pytest.raises(ValueError, match="2 points or more, and a feature"):
+    for name, call in calls:
+        with pytest.raises(ValueError, match=f"{name} must have 2 points or more"):
             call()
 
 

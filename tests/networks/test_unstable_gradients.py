@@ -30,6 +30,7 @@ from dlnotes.networks.unstable_gradients import (
     mean_square,
     preactivation_variance,
     variance_path,
+    weight_gradient_profile,
 )
 from dlnotes.neurons.perceptron import Perceptron
 
@@ -223,6 +224,29 @@ def test_the_mean_square_is_the_integral(activation: Any, derivative: Any) -> No
 
 
 @pytest.mark.verifies("eq-normal-mean-square")
+@pytest.mark.parametrize("derivative", [tanh_derivative, sigmoid_derivative])
+@pytest.mark.parametrize("q", [1e3, 1e5, 1e9])
+def test_a_slope_far_narrower_than_the_normal_is_not_missed(
+    run: Run, derivative: Any, q: float
+) -> None:
+    got = run(partial(mean_square, derivative), np.array(q))
+
+    def integrand(z: float) -> float:
+        return float(derivative(np.array(z)) ** 2 * np.exp(-(z**2) / (2 * q)))
+
+    want = 2 * quad(integrand, 0, 50)[0] / np.sqrt(2 * np.pi * q)
+    assert float(got) == pytest.approx(want, rel=1e-7)
+
+
+@pytest.mark.verifies("eq-normal-mean-square")
+def test_a_negative_variance_has_no_mean_square() -> None:
+    with np.errstate(invalid="ignore"):
+        got = mean_square(tanh, np.array([-1e-12, 1.0]))
+
+    assert np.isnan(got).tolist() == [True, False]
+
+
+@pytest.mark.verifies("eq-normal-mean-square")
 def test_the_mean_square_can_be_differentiated_with_respect_to_the_variance() -> None:
     q = torch.tensor([0.3, 1.0, 4.0], dtype=torch.float64, requires_grad=True)
 
@@ -237,6 +261,22 @@ def test_a_relu_multiplies_the_variance_by_half_the_gain(run: Run) -> None:
 
     want = q * 1.5 ** np.arange(6)[:, None]
     np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+@pytest.mark.verifies("eq-variance-map")
+@pytest.mark.verifies("eq-gradient-factor")
+def test_without_settings_it_is_about_relu_with_a_gain_of_2() -> None:
+    layers = random_layers((4, 4, 4, 4), rng=np.random.default_rng(0))
+    X, upstream = np.random.default_rng(1).normal(size=(2, 5, 4))
+    relus = {"activation": relu, "activation_derivative": relu_derivative}
+
+    path = variance_path(np.array(3.0), depth=60)
+
+    np.testing.assert_allclose(path, np.full(60, 3.0), rtol=1e-12)
+    assert float(gradient_factor(np.array(3.0))) == pytest.approx(1, rel=1e-12)
+    for profile in (gradient_profile, weight_gradient_profile):
+        got = profile(layers, X, upstream)
+        np.testing.assert_array_equal(got, profile(layers, X, upstream, **relus))
 
 
 @pytest.mark.verifies("eq-variance-map")
@@ -298,7 +338,8 @@ def test_tanh_keeps_gradients_at_gain_1_near_zero_only_and_relu_at_gain_2_anywhe
 
 
 @pytest.mark.verifies("eq-gradient-size")
-def test_the_profile_is_that_of_autograds_gradients(
+@pytest.mark.verifies("eq-weight-gradient-size")
+def test_both_profiles_are_those_of_autograds_gradients(
     run: Run, rng: np.random.Generator
 ) -> None:
     shapes = ((3, 5), (5, 4), (4, 2))
@@ -307,19 +348,43 @@ def test_the_profile_is_that_of_autograds_gradients(
 
     def call(X: Any, upstream: Any, *given: Any) -> Any:
         layers = tuple(map(Perceptron, given[::2], given[1::2]))
-        return gradient_profile(
-            layers, X, upstream, activation=silu, activation_derivative=silu_derivative
+        silus = {"activation": silu, "activation_derivative": silu_derivative}
+        return (
+            gradient_profile(layers, X, upstream, **silus),
+            weight_gradient_profile(layers, X, upstream, **silus),
         )
 
     got = run(call, X, upstream, *arrays)
 
     h, Z = torch.asarray(X), []
-    for W, b in zip(arrays[::2], arrays[1::2], strict=True):
-        Z.append((h @ torch.asarray(W) + torch.asarray(b)).requires_grad_())
+    W = [torch.asarray(each).requires_grad_() for each in arrays[::2]]
+    for w, b in zip(W, arrays[1::2], strict=True):
+        Z.append(h @ w + torch.asarray(b))
         h = nn.functional.silu(Z[-1])
-    gradients = torch.autograd.grad(Z[-1], Z, torch.asarray(upstream))
+    gradients = torch.autograd.grad(Z[-1], [*Z, *W], torch.asarray(upstream))
     want = [float(each.square().mean().sqrt()) for each in gradients]
-    np.testing.assert_allclose(got, want, rtol=1e-12)
+    np.testing.assert_allclose(got[0], want[:3], rtol=1e-12)
+    np.testing.assert_allclose(got[1], want[3:], rtol=1e-12)
+
+
+@pytest.mark.verifies("eq-gradient-size")
+@pytest.mark.verifies("eq-weight-gradient-size")
+@pytest.mark.parametrize("profile", [gradient_profile, weight_gradient_profile])
+def test_a_gradient_whose_square_is_zero_or_infinite_is_measured_too(
+    array: Callable[[Any], Any], profile: Any, rng: np.random.Generator
+) -> None:
+    layers = tuple(
+        Perceptron(array(each.W), array(each.b))
+        for each in random_layers((5, 5, 5), rng=rng)
+    )
+    X, upstream = rng.normal(size=(2, 3, 5))
+
+    want = profile(layers, array(X), array(upstream))
+
+    for scale in (1e-250, 1e-17, 1e17, 1e250):
+        got = profile(layers, array(X), array(scale * upstream))
+        np.testing.assert_allclose(np.asarray(got) / scale, want, rtol=1e-12)
+    assert profile(layers, array(X), array(0 * upstream)).tolist() == [0, 0]
 
 
 @pytest.mark.verifies("eq-variance-map")
@@ -331,8 +396,11 @@ def test_wide_layers_are_as_predicted_forward_and_back(
     layers = random_layers((800,) * 9, rng=rng, gain=gain)
     X, upstream = rng.normal(size=(20, 800)), rng.normal(size=(20, 800))
 
-    sizes = gradient_profile(
-        layers, X, upstream, activation=activation, activation_derivative=derivative
+    sizes, of_weights = (
+        profile(
+            layers, X, upstream, activation=activation, activation_derivative=derivative
+        )
+        for profile in (gradient_profile, weight_gradient_profile)
     )
 
     Z, _ = up_the_stack([layer.W for layer in layers], X, activation)
@@ -342,6 +410,9 @@ def test_wide_layers_are_as_predicted_forward_and_back(
     factors = gradient_factor(q[:-1], activation_derivative=derivative, gain=gain)
     shrunk = np.sqrt(np.append(np.cumprod(factors[::-1])[::-1], 1))
     np.testing.assert_allclose(np.log(sizes / sizes[-1] / shrunk), 0, atol=0.2)
+    shrunk *= np.sqrt(q / q[-1])
+    of_weights /= of_weights[-1]
+    np.testing.assert_allclose(np.log(of_weights / shrunk), 0, atol=0.3)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -358,6 +429,7 @@ def test_the_precision_of_what_is_given_is_kept(
         variance_path(one, depth=2),
         gradient_factor(one),
         gradient_profile((Perceptron(one, one[0]),), one, one),
+        weight_gradient_profile((Perceptron(one, one[0]),), one, one),
     ]
 
     assert {each.dtype for each in made} == {one.dtype}

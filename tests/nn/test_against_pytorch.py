@@ -89,6 +89,10 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "selu in place": ("SELU", {"inplace": True}, (5, 4)),
     "gelu": ("GELU", {}, (5, 4)),
     "gelu by tanh": ("GELU", {"approximate": "tanh"}, (5, 4)),
+    "silu": ("SiLU", {}, (5, 4)),
+    "silu in place": ("SiLU", {"inplace": True}, (5, 4)),
+    "mish": ("Mish", {}, (5, 4)),
+    "mish in place": ("Mish", {"inplace": True}, (5, 4)),
     "softplus": ("Softplus", {}, (5, 4)),
     "softplus, sharp": ("Softplus", {"beta": 2.0, "threshold": 1}, (5, 4)),
     "softplus, turned": ("Softplus", {"beta": -0.5, "threshold": 0.2}, (5, 4)),
@@ -299,7 +303,9 @@ def test_channels_that_are_last_in_memory_stay_last(name: str, what: str) -> Non
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
-@pytest.mark.parametrize("name", ["Softmax", "LogSoftmax", "GELU", "Softplus", "PReLU"])
+@pytest.mark.parametrize(
+    "name", ["Softmax", "LogSoftmax", "GELU", "SiLU", "Mish", "Softplus", "PReLU"]
+)
 def test_of_numbers_in_another_order_in_memory_outputs_lie_as_pytorch_s(
     name: str, dim: int
 ) -> None:
@@ -324,7 +330,7 @@ def test_gradients_of_filters_lie_in_memory_as_the_filters_do(
     assert layer.weight.grad.stride() == layer.weight.stride()
 
 
-@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU", "SELU"])
+@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU", "SELU", "SiLU", "Mish"])
 def test_what_works_in_place_returns_its_argument(name: str) -> None:
     X = numbers(5, 4)
 
@@ -351,9 +357,11 @@ def test_an_axis_that_is_not_named_is_chosen_with_pytorch_s_warning(
 PAIRS: dict[str, tuple[str, dict[str, Any]]] = {
     **{
         f"{name}, {reduction}": (name, {"reduction": reduction})
-        for name in ("MSELoss", "L1Loss", "BCEWithLogitsLoss")
+        for name in ("MSELoss", "L1Loss", "HuberLoss", "BCEWithLogitsLoss")
         for reduction in ("mean", "sum", "none")
     },
+    "late line": ("HuberLoss", {"delta": 2.5}),
+    "early line": ("HuberLoss", {"delta": 0.3, "reduction": "sum"}),
     "weights": ("BCEWithLogitsLoss", {"weight": torch.tensor([0.5, 2.0, 0.0, 1.0])}),
     "weights of instances": (
         "BCEWithLogitsLoss",
@@ -380,6 +388,8 @@ def test_a_loss_of_two_tensors_has_pytorch_s_gradients_in_both(
 ) -> None:
     ours, theirs = both(name, settings)
     x = numbers(5, 4).mul(3)
+    if name == "HuberLoss":  # PyTorch's has no gradients if precisions differ
+        x = x.to(dtype)
     y = (numbers(5, 4).sigmoid() if name[0] == "B" else numbers(5, 4).flip(0)).to(dtype)
     y[0] = y[0].round()
 
@@ -397,7 +407,7 @@ def test_a_loss_of_two_tensors_has_pytorch_s_gradients_in_both(
     torch.testing.assert_close(outcome(ours, other_device), got)
 
 
-@pytest.mark.parametrize("name", ["MSELoss", "L1Loss"])
+@pytest.mark.parametrize("name", ["MSELoss", "L1Loss", "HuberLoss"])
 @pytest.mark.parametrize("shapes", [((5, 4), (4,)), ((5, 1), (5,)), ((), (3,))])
 def test_targets_of_another_shape_are_repeated_with_pytorch_s_warning(
     name: str, shapes: tuple[tuple[int, ...], tuple[int, ...]]
@@ -442,7 +452,7 @@ KINDS = (
 
 
 @pytest.mark.filterwarnings("ignore:Casting complex values to real")
-@pytest.mark.parametrize("name", ["MSELoss", "L1Loss"])
+@pytest.mark.parametrize("name", ["MSELoss", "L1Loss", "HuberLoss"])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_numbers_of_all_kinds_are_mixed_where_pytorch_mixes_them(
     name: str, reduction: str
@@ -467,6 +477,17 @@ def test_numbers_of_all_kinds_are_mixed_where_pytorch_mixes_them(
         off = 2e-2 if half else 1e-6
         torch.testing.assert_close(ours(x, y), want, rtol=off, atol=off)
     assert taken > 9
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # its own
+def test_huber_s_second_derivative_is_pytorch_s_where_the_prediction_is_right() -> None:
+    x, y = torch.tensor([3.0, 2.5, 2.0, 1.5, 1.0, -9.0]), torch.full((6,), 2.0)
+    losses = both("HuberLoss", {"delta": 0.7, "reduction": "sum"})
+
+    got, want = (torch.func.hessian(loss)(x, y).diag() for loss in losses)
+
+    torch.testing.assert_close(got, want)
+    assert got.tolist() == [0, 1, 1, 1, 0, 0]
 
 
 def test_a_logit_without_end_that_is_right_costs_nothing() -> None:
@@ -630,6 +651,7 @@ CALLS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
     "errors": ("MSELoss", {}, (numbers(3, 4), numbers(3, 3))),
     "error of a list": ("L1Loss", {}, (numbers(3), [1.0, 2.0, 3.0])),
     "errors of yes and no": ("L1Loss", {}, (numbers(3), torch.ones(3).bool())),
+    "line from zero": ("HuberLoss", {"delta": 0.0}, (numbers(3), numbers(3))),
     "median": ("L1Loss", {"reduction": "median"}, (numbers(3), numbers(3))),
     "targets": ("BCEWithLogitsLoss", {}, (numbers(3, 4), numbers(4))),
     "whole targets": ("BCEWithLogitsLoss", {}, (numbers(3), torch.ones(3).long())),
@@ -736,6 +758,8 @@ def test_inputs_that_pytorch_refuses_are_refused_in_its_words(
         ("PReLU", {}),
         ("SELU", {}),
         ("GELU", {}),
+        ("SiLU", {}),
+        ("Mish", {}),
         ("Softplus", {}),
         ("Softmax", {"dim": 1}),
         ("LogSoftmax", {"dim": 1}),
@@ -917,7 +941,7 @@ def test_half_precision_is_rounded_no_more_than_in_pytorch(dtype: torch.dtype) -
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("name", ["ELU", "GELU", "SELU", "Softplus"])
+@pytest.mark.parametrize("name", ["ELU", "GELU", "SELU", "SiLU", "Mish", "Softplus"])
 def test_activations_of_half_precision_are_rounded_once(
     name: str, dtype: torch.dtype
 ) -> None:

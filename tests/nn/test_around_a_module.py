@@ -60,6 +60,8 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "selu": ("SELU", {}, (3, 4)),
     "gelu": ("GELU", {}, (3, 4)),
     "gelu by tanh": ("GELU", {"approximate": "tanh"}, (3, 4)),
+    "silu": ("SiLU", {}, (3, 4)),
+    "mish": ("Mish", {}, (3, 4)),
     "softplus": ("Softplus", {"beta": 2.5, "threshold": 1}, (3, 4)),
     "softmax": ("Softmax", {"dim": -2}, (3, 4)),
     "log softmax": ("LogSoftmax", {"dim": -1}, (3, 4)),
@@ -74,6 +76,7 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     ),
     "squared error": ("MSELoss", {}, (3, 4)),
     "absolute error": ("L1Loss", {"reduction": "none"}, (3, 4)),
+    "huber loss": ("HuberLoss", {"delta": 0.4}, (3, 4)),
     "binary loss": ("BCEWithLogitsLoss", {}, (4,)),
     "binary loss, weights": (
         "BCEWithLogitsLoss",
@@ -126,7 +129,7 @@ def given(case: str, batch: int = 3) -> tuple[Tensor, ...]:
     name, _, shape = CASES[case]
     torch.manual_seed(batch)
     X = torch.randn(batch, *shape)
-    if name in ("MSELoss", "L1Loss", "BCEWithLogitsLoss"):
+    if name in ("MSELoss", "L1Loss", "HuberLoss", "BCEWithLogitsLoss"):
         return X, torch.rand(batch, *shape)
     if name not in ("CrossEntropyLoss", "NLLLoss"):
         return (X,)

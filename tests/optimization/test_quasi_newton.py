@@ -371,6 +371,19 @@ def test_it_stops_after_so_many_trials_with_the_lowest(tries: int) -> None:
     assert trial is calls[-1]
 
 
+def test_the_second_trial_may_be_higher_than_the_first_as_in_pytorch() -> None:
+    answers, rates = [(-1.0, -1.0), (-0.5, -1.0), (-3.0, 0.0)], []
+
+    def phi(rate: float) -> Any:
+        rates.append(rate)
+        return tried(rate, *answers[len(rates) - 1])
+
+    line_search(phi, tried(0.0, 0.0, -1.0), 1.0)
+
+    assert rates == sorted(rates)
+    assert len(rates) == 3
+
+
 def test_it_gives_up_where_the_loss_only_rises() -> None:
     start = tried(0.0, 0.0, -1.0)  # as a wrong gradient would have it
 
@@ -556,6 +569,29 @@ def test_its_settings_are_pytorch_s(
     step()
 
     np.testing.assert_allclose(ours, theirs.detach(), rtol=1e-9, atol=1e-9)
+
+
+def test_an_interval_is_left_when_it_is_as_narrow_as_pytorch_s(
+    rng: np.random.Generator,
+) -> None:
+    for theta in rng.normal(size=(8, 3)):
+        settings = {"line_search_fn": "strong_wolfe", "tolerance_change": 1e-3}
+        theirs, step, count = pytorch(
+            theta, rosenbrock, lr=30.0, max_iter=3, **settings
+        )
+        calls = [0]
+
+        def evaluate(at: Any, calls: list[int] = calls) -> Any:
+            calls[0] += 1
+            return evaluated(rosenbrock)(at)
+
+        ours, _ = minimize(
+            evaluate, theta, learning_rate=30.0, iterations=3, tolerance_change=1e-3
+        )
+        step()
+
+        assert calls == count
+        np.testing.assert_allclose(ours, theirs.detach(), rtol=1e-9)
 
 
 def test_it_is_done_where_the_gradient_is_zero_or_the_tolerance() -> None:

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 from torch.nn import Module
+from torch.optim.lr_scheduler import LinearLR
 from tqdm import tqdm
 
 from dlnotes.lab.arguments import check_data, check_settings, only_ignored
@@ -103,6 +104,47 @@ class Callback:
 
     def after_training(self, run: Run) -> None:
         """Act after the last epoch, unless an error ended the training."""
+
+
+class Falling(Callback):
+    """The learning rate falls to zero, by as much at every step.
+
+    Examples
+    --------
+    From 0.4, in four steps:
+
+    >>> import numpy as np
+    >>> import torch
+    >>> from dlnotes.lab.fit import Callback, Falling, fit
+    >>> class Rates(Callback):
+    ...     def before_step(self, run):
+    ...         print(round(run.optimizer.param_groups[0]["lr"], 3))
+    >>> X, line = torch.linspace(-1, 1, 100)[:, None], torch.nn.Linear(1, 1)
+    >>> history = fit(
+    ...     line,
+    ...     X,
+    ...     3 * X - 2,
+    ...     loss=torch.nn.MSELoss(),
+    ...     optimizer=torch.optim.SGD(line.parameters(), lr=0.4),
+    ...     epochs=2,
+    ...     batch_size=50,
+    ...     rng=np.random.default_rng(0),
+    ...     callbacks=[Rates(), Falling()],
+    ... )
+    0.4
+    0.3
+    0.2
+    0.1
+    """
+
+    def before_training(self, run: Run) -> None:
+        """Begin with the optimizer's own rate."""
+        steps = run.epochs * run.steps_per_epoch
+        self.schedule = LinearLR(run.optimizer, 1, 0, total_iters=steps)
+
+    def after_step(self, run: Run, loss: Tensor) -> None:  # noqa: ARG002
+        """Lower the rate."""
+        self.schedule.step()
 
 
 def predict(model: Module, X: Tensor, *, batch_size: int = 1000) -> Tensor:

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import Module
 
 from dlnotes.lab.fit import Callback, Loss, Run, fit
-from dlnotes.optimization.adam import bias_correction, running_mean
+from dlnotes.optimization.adam import bias_correction
 from dlnotes.optimization.learning_rate import has_diverged
+from dlnotes.optimization.rmsprop import running_mean
 
 
 @dataclass(frozen=True, eq=False)

@@ -451,7 +451,9 @@ def _sum(e: Array) -> Array:
 def _check_labels(labels: Array, classes: int) -> Array:
     """Tell which labels are classes, and refuse others where numbers can be seen."""
     xp = array_namespace(labels)
-    known = (labels >= 0) & (labels < classes)
+    known = labels >= 0
+    if classes <= xp.iinfo(labels.dtype).max:  # else a small dtype would wrap it round
+        known = known & (labels < classes)
     if is_traced(labels) or str(device_of(labels)) != "cpu":
         return known
     try:

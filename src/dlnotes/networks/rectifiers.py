@@ -12,15 +12,6 @@ References
 * K. Fukushima (1969). Visual feature extraction by a multilayered network of analog
   threshold elements. *IEEE Transactions on Systems Science and Cybernetics* 5(4).
   https://doi.org/10.1109/TSSC.1969.300225
-* G. Cybenko (1989). Approximation by superpositions of a sigmoidal function.
-  *Mathematics of Control, Signals and Systems* 2.
-  https://doi.org/10.1007/BF02551274
-* K. Hornik, M. Stinchcombe and H. White (1989). Multilayer feedforward networks are
-  universal approximators. *Neural Networks* 2(5).
-  https://doi.org/10.1016/0893-6080(89)90020-8
-* M. Leshno, V. Y. Lin, A. Pinkus and S. Schocken (1993). Multilayer feedforward
-  networks with a nonpolynomial activation function can approximate any function.
-  *Neural Networks* 6(6). https://doi.org/10.1016/S0893-6080(05)80131-5
 * V. Nair and G. E. Hinton (2010). Rectified linear units improve restricted Boltzmann
   machines. *International Conference on Machine Learning*.
   https://icml.cc/Conferences/2010/papers/432.pdf

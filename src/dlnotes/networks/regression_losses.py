@@ -145,10 +145,10 @@ def huber(
     array([0.5, 2. , 4. , 6. ])
     """
     positive(delta=delta)
-    xp, size = array_namespace(y_hat), absolute_error(y_hat, y)
-    delta = _representable(delta, size)
-    near = xp.where(size > delta, delta, size)
-    return near * (near / 2) + delta * (size - near)
+    error, delta = y_hat - y, _representable(delta, y_hat)
+    size = abs(error)
+    near = array_namespace(y_hat).where(size > delta, delta, error)
+    return near * (near / 2) + delta * (size - abs(near))
 
 
 @checked

@@ -100,6 +100,7 @@ def conditional_probabilities(
     """
     if anywhere(~(sigma > 0)):
         raise ValueError("sigma must be positive, but is not everywhere")
+    _check_several(X=X)
     return _softmax_over_others(_squared_distances(X), sigma)
 
 
@@ -320,6 +321,11 @@ def kl_divergence(
         The divergence in nats: zero where the map has the probabilities of the data,
         and else more; infinite where neighbors lie so far apart that they have none.
 
+    Raises
+    ------
+    ValueError
+        If there is only one point.
+
     Examples
     --------
     The only pair that counts is near in one map and far in the other.  Its probability
@@ -367,6 +373,11 @@ def kl_gradient(
     gradient
         The gradient, one row a point.  A step against it moves pairs together whose
         :math:`p_{ij}` is larger than :math:`q_{ij}`, and the others apart.
+
+    Raises
+    ------
+    ValueError
+        If there is only one point.
 
     Examples
     --------
@@ -710,10 +721,6 @@ def trustworthiness(
 
 def _squared_distances(X: Array) -> Array:
     """Add up the squared differences of each two points, feature by feature."""
-    if X.shape[0] < 2 or not X.shape[1]:
-        raise ValueError(
-            f"wants 2 points or more, and a feature, got shape {tuple(X.shape)}"
-        )
     return reduce(add, ((x[:, None] - x) ** 2 for x in X.T))
 
 
@@ -727,6 +734,7 @@ def _softmax_over_others(D: Array, sigma: Array) -> Array:
 
 def _student_kernel(Y: Array) -> Array:
     """Compute the kernel of each two points of a map, zero for a point with itself."""
+    _check_several(Y=Y)
     return _diagonal(1 / (1 + _squared_distances(Y)), 0.0)
 
 
@@ -755,14 +763,20 @@ def _ranks(X: Array) -> Array:
     return xp.argsort(order, axis=1)
 
 
-def _check_points(**points: Array) -> None:
-    """Refuse a single point, and numbers that are no place."""
+def _check_several(**points: Array) -> None:
+    """Refuse a single point, and points without a feature."""
     for name, X in points.items():
         if X.shape[0] < 2 or not X.shape[1]:
             raise ValueError(
                 f"{name} must have 2 points or more, and a feature, "
                 f"got shape {tuple(X.shape)}"
             )
+
+
+def _check_points(**points: Array) -> None:
+    """Refuse a single point, and numbers that are no place."""
+    _check_several(**points)
+    for name, X in points.items():
         xp = array_namespace(X)
         if xp.finfo(X.dtype).bits < 32:
             raise ValueError(

@@ -5,7 +5,8 @@ activation function of each layer.  After many layers the product is tiny or hug
 unless its factors have the right size.  Hochreiter (1991) and Bengio et al. (1994)
 found it in recurrent networks; Glorot and Bengio (2010) measured it in deep ones, and
 derived from variances how large initial weights should be.  The same sums predict how
-large the gradient of each layer is before training begins.
+large the gradient of each layer is before training begins; Poole et al. (2016) and
+Schoenholz et al. (2017) add what becomes of the difference of two inputs.
 
 References
 ----------
@@ -41,8 +42,12 @@ References
 * B. Hanin (2018). Which neural network architectures give rise to exploding and
   vanishing gradients? *Advances in Neural Information Processing Systems* 31.
   https://arxiv.org/abs/1801.03744
+* G. Yang, J. Pennington, V. Rao, J. Sohl-Dickstein and S. S. Schoenholz (2019). A mean
+  field theory of batch normalization. *International Conference on Learning
+  Representations*. https://arxiv.org/abs/1902.08129
 """
 
+import math
 from collections.abc import Callable
 
 from jaxtyping import Float
@@ -50,12 +55,12 @@ from jaxtyping import Float
 from dlnotes.arrays import Array, array_namespace, checked, device_of
 from dlnotes.checks import at_least, integer, positive
 from dlnotes.networks.activations import tanh_derivative
-from dlnotes.networks.backpropagation import deltas
+from dlnotes.networks.backpropagation import deltas, mlp_backward
 from dlnotes.networks.mlp import forward_pass
 from dlnotes.networks.rectifiers import relu, relu_derivative
 from dlnotes.neurons.perceptron import Perceptron
 
-POINTS, STEP = 1000, 0.02  # a grid from -9.99 to 9.99, outside of which is no mass
+POINTS, STEP, END = 2000, 0.01, 10.0  # beyond 10 a normal has no mass
 
 
 @checked
@@ -69,8 +74,9 @@ def gradient_through_depth(
     r"""Send the gradient of a stack's outputs back to its inputs.
 
     Every layer of the stack has the same number of units, and the activation function
-    :math:`\phi` follows each of them, also the last.  For one instance, with
-    :math:`\mathbf{h}_0` the inputs of the stack and :math:`\mathbf{h}_L` its outputs,
+    :math:`\phi` follows each of them, also the last.  For one instance and the loss
+    :math:`J`, with :math:`\mathbf{h}_0` the inputs of the stack and
+    :math:`\mathbf{h}_L` its outputs,
 
     .. math::
        :label: eq-gradient-product
@@ -248,14 +254,18 @@ def mean_square(
        \mathbb{E}\left[ \phi(\sqrt{q}\, x)^2 \right]
        = \frac{1}{\sqrt{2 \pi}} \int \phi(\sqrt{q}\, x)^2\, e^{-x^2 / 2}\, dx
 
-    The code takes the sum over a fine grid for the integral.
+    The code takes the sum over a grid for the integral.  Its points, the hyperbolic
+    sines of even steps, are dense near zero, where a large variance makes the function
+    change quickly.
 
     Parameters
     ----------
     function
         An elementwise function: :math:`\phi` or :math:`\phi'`.
     variance
-        One variance or several, none of them negative.
+        One variance or several, none of them negative.  The grid is fine enough up to
+        :math:`10^9` for functions like the sigmoid and tanh.  At a variance of zero the
+        code cannot be differentiated.
 
     Returns
     -------
@@ -275,8 +285,9 @@ def mean_square(
     """
     xp = array_namespace(variance)
     k = xp.arange(POINTS, dtype=variance.dtype, device=device_of(variance))
-    x = STEP * (k - (POINTS - 1) / 2)
-    weight = xp.exp(-(x**2) / 2)
+    t = STEP * (k - (POINTS - 1) / 2)
+    x = END * xp.sinh(t) / math.sinh(STEP * POINTS / 2)
+    weight = xp.exp(-(x**2) / 2) * xp.cosh(t)
     values = function(xp.sqrt(variance)[..., None] * x) ** 2
     return xp.sum(values * weight, axis=-1) / xp.sum(weight)
 
@@ -457,4 +468,84 @@ def gradient_profile(
     xp = array_namespace(X)
     _, Z = forward_pass(layers, X, activation=activation)
     found = deltas(layers, Z, upstream, activation_derivative=activation_derivative)
-    return xp.stack([xp.sqrt(xp.mean(delta**2)) for delta in found])
+    return xp.stack([_root_mean_square(delta) for delta in found])
+
+
+@checked
+def weight_gradient_profile(
+    layers: tuple[Perceptron[Array], ...],
+    X: Float[Array, "batch inputs"],
+    upstream: Float[Array, "batch outputs"],
+    *,
+    activation: Callable[[Array], Array] = relu,
+    activation_derivative: Callable[[Array], Array] = relu_derivative,
+) -> Float[Array, "layers"]:
+    r"""Measure how large the gradient of each layer's weights is.
+
+    The gradient of a weight is a sum over the instances, of the activation that the
+    weight multiplies times the gradient of the pre-activation that it adds to.  Its
+    size is the root mean square over the :math:`n_{l-1}` inputs and the :math:`n_l`
+    units of the layer:
+
+    .. math::
+       :label: eq-weight-gradient-size
+
+       w_l = \sqrt{\frac{1}{n_{l-1}\, n_l} \sum_{i, j} \left( \sum_b h_{l-1, bi}\,
+       \delta_{l, bj} \right)^2}
+
+    Parameters
+    ----------
+    layers
+        The layers, in the order in which they compute.
+    X
+        One instance a row.
+    upstream
+        The gradient with respect to the outputs.
+    activation
+        The activation function of the hidden layers.
+    activation_derivative
+        Its derivative.
+
+    Returns
+    -------
+    sizes
+        The size for each layer, from the first to the last.
+
+    Raises
+    ------
+    ValueError
+        If the layers do not fit together, or ``upstream`` not to the outputs.
+
+    Examples
+    --------
+    Three units a layer with weights of 1/9 send back a third of the gradient of a
+    pre-activation.  But they also send on a third of each activation, so the product,
+    the gradient of a weight, is the same in all layers:
+
+    >>> import numpy as np
+    >>> from dlnotes.networks.unstable_gradients import (
+    ...     gradient_profile,
+    ...     weight_gradient_profile,
+    ... )
+    >>> from dlnotes.neurons.perceptron import Perceptron
+    >>> ninths = Perceptron(W=np.full((3, 3), 1 / 9), b=np.zeros(3))
+    >>> stack, one = (ninths, ninths, ninths), np.ones((1, 3))
+    >>> gradient_profile(stack, one, one).round(3)
+    array([0.111, 0.333, 1.   ])
+    >>> weight_gradient_profile(stack, one, one).round(3)
+    array([0.111, 0.111, 0.111])
+    """
+    H, Z = forward_pass(layers, X, activation=activation)
+    found = mlp_backward(
+        layers, H, Z, upstream, activation_derivative=activation_derivative
+    )
+    return array_namespace(X).stack([_root_mean_square(each.W) for each in found])
+
+
+def _root_mean_square(values: Array) -> Array:
+    """Divide by the largest before squaring, so that no square is lost or infinite."""
+    xp = array_namespace(values)
+    largest = xp.max(xp.abs(values))
+    usable = (largest > 0) & (largest < xp.inf)
+    scale = xp.where(usable, largest, xp.ones_like(largest))
+    return scale * xp.sqrt(xp.mean((values / scale) ** 2))

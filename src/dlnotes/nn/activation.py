@@ -23,7 +23,7 @@ from dlnotes.networks.rectifiers import (
     selu,
     selu_derivative,
 )
-from dlnotes.networks.smooth_rectifiers import exact_gelu, gelu, softplus
+from dlnotes.networks.smooth_rectifiers import exact_gelu, gelu, mish, silu, softplus
 from dlnotes.nn.errors import with_pytorch_errors
 from dlnotes.nn.precision import (
     as_under_autocast,
@@ -100,6 +100,24 @@ class GELU(torch.nn.GELU):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Multiply each number by the probability that a normal one is below it."""
         return _gelu(input, approximate=self.approximate)
+
+
+class SiLU(torch.nn.SiLU):
+    """:func:`dlnotes.networks.smooth_rectifiers.silu`; the drop-in for PyTorch's."""
+
+    @with_pytorch_errors(torch.nn.SiLU.forward)
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Multiply each number by its sigmoid."""
+        return _silu(input, inplace=self.inplace)
+
+
+class Mish(torch.nn.Mish):
+    """:func:`dlnotes.networks.smooth_rectifiers.mish`; the drop-in for PyTorch's."""
+
+    @with_pytorch_errors(torch.nn.Mish.forward)
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Multiply each number by the tanh of its softplus."""
+        return _mish(input, inplace=self.inplace)
 
 
 class Sigmoid(torch.nn.Sigmoid):
@@ -203,6 +221,18 @@ def _gelu(z: Tensor, *, approximate: str) -> Tensor:
 
 
 @torch.fx.wrap
+@without_autocast
+def _silu(z: Tensor, *, inplace: bool) -> Tensor:
+    return _gated(silu, z, inplace=inplace)
+
+
+@torch.fx.wrap
+@without_autocast
+def _mish(z: Tensor, *, inplace: bool) -> Tensor:
+    return _gated(mish, z, inplace=inplace)
+
+
+@torch.fx.wrap
 @single_on_a_gpu
 def _softmax(logits: Tensor, dim: int | None) -> Tensor:
     return _along(softmax, logits, dim)
@@ -224,6 +254,12 @@ def _sigmoid(z: Tensor) -> Tensor:
 @without_autocast
 def _tanh(z: Tensor) -> Tensor:
     return tanh(_as_float(z))
+
+
+def _gated(function: Callable[[Tensor], Tensor], z: Tensor, *, inplace: bool) -> Tensor:
+    """Compute what is differentiated by its argument, also where that is written to."""
+    a = function(widen(z.clone() if inplace else z)).to(z.dtype)
+    return z.copy_(a) if inplace else a
 
 
 def _pieces(z: Tensor, a: Tensor, slope: Tensor, alpha: float) -> Tensor:

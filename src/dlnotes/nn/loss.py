@@ -14,7 +14,7 @@ from dlnotes.networks.losses import (
     negative_log_likelihood,
     squared_error,
 )
-from dlnotes.networks.regression_losses import absolute_error
+from dlnotes.networks.regression_losses import absolute_error, huber
 from dlnotes.nn.errors import with_pytorch_errors
 from dlnotes.nn.precision import (
     HALF,
@@ -41,6 +41,15 @@ class L1Loss(torch.nn.L1Loss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Take the size of the error of each prediction."""
         return _absolute_error(input, target, reduction=self.reduction)
+
+
+class HuberLoss(torch.nn.HuberLoss):
+    """:func:`dlnotes.networks.regression_losses.huber`; the drop-in for PyTorch's."""
+
+    @with_pytorch_errors(torch.nn.HuberLoss.forward)
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
+        """Square the small errors, and take the size of the large ones."""
+        return _huber(input, target, delta=self.delta, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
@@ -123,6 +132,16 @@ def _absolute_error(input: Tensor, target: Tensor, *, reduction: str) -> Tensor:
     y_hat, y = _paired(input, target)
     loss = _reduce(absolute_error(widen(y_hat), widen(y)), reduction)
     return loss.to(y.dtype) if y.dtype in HALF else loss
+
+
+@torch.fx.wrap
+@in_single
+def _huber(input: Tensor, target: Tensor, *, delta: float, reduction: str) -> Tensor:  # noqa: A002
+    if not input.is_floating_point():
+        raise TypeError(f"wants fractions, got {input.dtype}")
+    y_hat, y = _paired(input, target)
+    loss = _reduce(huber(widen(y_hat), widen(y), delta=delta), reduction)
+    return loss.to(input.dtype)
 
 
 def _paired(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:  # noqa: A002

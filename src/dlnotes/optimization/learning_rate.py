@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from dlnotes.arrays import Array, array_namespace, checked, device_of, is_traced
 from dlnotes.checks import at_least, in_range, integer, positive
-from dlnotes.optimization.adam import bias_correction, running_mean
+from dlnotes.optimization.adam import bias_correction
+from dlnotes.optimization.rmsprop import running_mean
 
 
 @checked

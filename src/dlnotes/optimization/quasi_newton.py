@@ -466,7 +466,7 @@ def _bracket(
     c1: float,
     c2: float,
 ) -> tuple[Trial[Array], Trial[Array], int]:
-    """Lengthen the step up to a good trial, twice, or to both ends of an interval."""
+    """Lengthen the step until both ends are one good trial, or hold some between."""
     before = start
     for tried in range(tries):
         risen = tried > 1 and trial.value >= before.value

@@ -234,7 +234,7 @@ def descents(
 ) -> list[Row]:
     """Measure each method at the best of its rates."""
     found = []
-    grids = {**RATES[name], QUASI: FIRST_RATES[name], "Newton": [1.0]}
+    grids: dict[str, Any] = {**RATES[name], QUASI: FIRST_RATES[name], "Newton": [1.0]}
     for method, grid in progress(grids.items(), name):
         tried = {
             float(rate): descend(method, float(rate), loss, hessian, theta, lowest)

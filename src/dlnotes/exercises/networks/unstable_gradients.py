@@ -7,6 +7,8 @@ import numpy as np
 
 from dlnotes.exercises.drawing import either, reals, whole
 from dlnotes.exercises.exercise import Answer, Exercise, Mistake
+from dlnotes.networks.activations import sigmoid_derivative
+from dlnotes.networks.rectifiers import relu_derivative
 from dlnotes.networks.unstable_gradients import (
     gradient_through_depth,
     preactivation_variance,
@@ -15,7 +17,7 @@ from dlnotes.networks.unstable_gradients import (
 
 def _activations(rng: np.random.Generator) -> dict[str, Any]:
     """Draw activations, in most draws of a mean that is not zero."""
-    H = reals(rng, whole(rng, 1, 5), whole(rng, 1, 5))
+    H = reals(rng, whole(rng, 1, 5), whole(rng, 1, 9))
     case = {
         "H": H if rng.random() < 1 / 3 else np.abs(H),
         "weight_variance": float(rng.uniform(0.05, 3.0)),
@@ -43,6 +45,20 @@ VARIANCE = Exercise(
             "For rectified or sigmoid units that is much more.",
         ),
         Mistake(
+            lambda H, weight_variance: (
+                H.shape[1] * weight_variance * H.var(axis=1).mean()
+            ),
+            "You use the variance over the units of each instance. What they have in "
+            "common does not cancel: each weight multiplies it, so the mean SQUARE "
+            "counts.",
+        ),
+        Mistake(
+            lambda H, weight_variance: weight_variance * H.var(axis=0).sum(),
+            "You use the variance of each unit over the instances. What varies here is "
+            "the weights, not the instances: also an activation that is the same in "
+            "all of them is multiplied by a random weight.",
+        ),
+        Mistake(
             lambda H, weight_variance: weight_variance * (H**2).mean(),
             "The number of inputs is missing: independent terms add their variances.",
         ),
@@ -50,6 +66,14 @@ VARIANCE = Exercise(
             lambda H, weight_variance: H.shape[1] * weight_variance**2 * (H**2).mean(),
             "You square what is a variance already; a standard deviation would be "
             "squared.",
+        ),
+        Mistake(
+            lambda H, weight_variance: (
+                H.shape[1] * np.sqrt(weight_variance) * (H**2).mean()
+            ),
+            "You take the standard deviation of the weights. A factor multiplies the "
+            "variance by its square: only the activation is squared, and the variance "
+            "of the weight stays as it is.",
         ),
         Mistake(
             lambda H, weight_variance: len(H) * weight_variance * (H**2).mean(),
@@ -82,10 +106,10 @@ VARIANCE = Exercise(
 
 def _stack(rng: np.random.Generator) -> dict[str, Any]:
     """Draw a stack of layers, its pre-activations, and what comes back to it."""
-    layers, batch, units = (whole(rng, 1, 4) for _ in range(3))
+    layers, batch, units = (whole(rng, 1, most) for most in (6, 4, 4))
     Z = reals(rng, layers, batch, units)
-    Z = 2 * Z / max(1.0, np.abs(Z).max())
-    far = rng.random(Z.shape) < 0.1
+    Z = 3 * Z / max(1.0, np.abs(Z).max())
+    far = (rng.random(Z.shape) < 0.1) & (rng.random() < 0.5)
     case = {
         "W": reals(rng, layers, units, units),
         "Z": np.where(far, rng.choice([-1e3, 1e3], size=Z.shape), Z),
@@ -160,6 +184,48 @@ THROUGH_DEPTH = Exercise(
         Mistake(
             _layers(lambda g, w, z: (g * (1 - np.tanh(z))) @ w.T),
             "The square is missing in the slope, which is 1 - tanh(z)^2.",
+        ),
+        Mistake(
+            _layers(lambda g, w, z: (g * sigmoid_derivative(z)) @ w.T),
+            "That is the slope of the sigmoid, at most 1/4; the units are tanh.",
+        ),
+        Mistake(
+            _layers(lambda g, w, z: (g * relu_derivative(z)) @ w.T),
+            "That is the slope of ReLU, 0 or 1; the units are tanh.",
+        ),
+        Mistake(
+            lambda W, Z, upstream: gradient_through_depth(
+                W[:-1], Z[:-1], upstream @ W[-1].T
+            ),
+            "The slope of the last layer is missing: you take `upstream` for its "
+            "delta, the gradient of its pre-activations. It is that of its OUTPUT, and "
+            "still has to pass the activation function.",
+        ),
+        Mistake(
+            lambda W, Z, upstream: (
+                gradient_through_depth(W[1:], Z[1:], upstream) @ W[0].T
+            ),
+            "The slope of the first layer is missing. It has an activation function "
+            "like the others.",
+        ),
+        Mistake(
+            lambda W, Z, upstream: gradient_through_depth(
+                W, np.roll(Z, 1, axis=0), upstream
+            ),
+            "The slopes are those of the layer below: Z and W are out of step by one "
+            "layer.",
+        ),
+        Mistake(
+            lambda W, Z, upstream: gradient_through_depth(
+                W, np.roll(Z, -1, axis=0), upstream
+            ),
+            "The slopes are those of the layer above: Z and W are out of step by one "
+            "layer.",
+        ),
+        Mistake(
+            lambda W, Z, upstream: gradient_through_depth(W, Z[::-1], upstream),
+            "The slopes are taken from the first layer on, and the weights from the "
+            "last one. Both belong to the same layer.",
         ),
         Mistake(
             lambda W, Z, upstream: gradient_through_depth(W[1:], Z[1:], upstream),
