@@ -25,6 +25,7 @@ from dlnotes.optimization import (
     adadelta,
     adagrad,
     adam,
+    adam_variants,
     gradient_descent,
     momentum,
     nesterov,
@@ -112,6 +113,11 @@ STEP["gradient descent"] = lambda theta, g, state, **settings: (
 OTHERS = {"Adagrad": adagrad, "Adadelta": adadelta, "RMSProp": rmsprop, "Adam": adam}
 for name, section in {**OTHERS, "L-BFGS": quasi_newton}.items():
     START[name], STEP[name] = section.init, section.update
+START |= {"AdaMax": adam_variants.adamax_init, "Nadam": adam_variants.nadam_init}
+STEP |= {"AdaMax": adam_variants.adamax_update, "Nadam": adam_variants.nadam_update}
+
+# %%
+# A walk with the chapter's functions:
 
 
 def our_walk(name, surface, start, rate, steps=60):
@@ -125,7 +131,8 @@ def our_walk(name, surface, start, rate, steps=60):
 
 
 # %%
-# The largest difference in sixty steps over the four surfaces, in double precision:
+# The largest difference in sixty steps over the four surfaces, in double precision.  For
+# Nadam PyTorch keeps one number, a product of coefficients, in single precision.
 
 differences = {}
 for name in START:
@@ -201,6 +208,9 @@ def panels(names, heading):
     return fig
 
 
+# %%
+# No surface has an order that the others keep:
+
 fig = panels(ONE_RATE, "One learning rate for all parameters")
 fig.set_label(
     "Paths of gradient descent, momentum, Nesterov and L-BFGS on four surfaces, with "
@@ -241,7 +251,14 @@ ENTRANTS |= {
 }
 
 # %%
-# One run:
+# One run, and what a step asks for:
+
+
+def descend(model, optimizer, X, y):
+    optimizer.zero_grad()
+    loss = cross_entropy(model(X), y)
+    loss.backward()
+    return loss
 
 
 def train(make, batch, rate, seed):
@@ -250,14 +267,7 @@ def train(make, batch, rate, seed):
     optimizer = make(model.parameters(), lr=float(rate))
     for _ in range(EPOCHS):
         for rows in torch.tensor(rng.permutation(400)).split(batch):
-
-            def closure(rows=rows):
-                optimizer.zero_grad()
-                loss = cross_entropy(model(X[rows]), y[rows])
-                loss.backward()
-                return loss
-
-            optimizer.step(closure)
+            optimizer.step(partial(descend, model, optimizer, X[rows], y[rows]))
     return model
 
 
@@ -301,9 +311,8 @@ for name, values in found.items():
 fig, axes = plt.subplots(2, 1, figsize=(6, 8.4), sharex=True, sharey=True)
 for name, values in found.items():
     ax = axes[int(name in {*ADAPTIVE, "AdamW"})]
-    k = len(ax.lines)
-    line = "-" if k < 4 else "--"
-    ax.plot(RATES, values[..., 0].mean(axis=1), f"os^Dv*P{line}"[k] + line, label=name)
+    style = ("o-", "s-", "^-", "D-", "v--", "*--", "P--")[len(ax.lines)]
+    ax.plot(RATES, values[..., 0].mean(axis=1), style, label=name)
 for ax in axes:
     ax.set(xscale="log", ylabel="accuracy, percent", ylim=(0, 100))
     ax.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
@@ -353,12 +362,11 @@ for budget in (1, 2, 4, 9):
 # Every claim of the prose, checked.  Run by hand, the script shows its figures at the
 # end.
 
-assert max(differences.values()) < 1e-12
+assert max(differences.values()) < 1e-8
 ravines = {name: above["ravine", name] for name in [*ONE_RATE, *ADAPTIVE]}
 assert {*sorted(ravines, key=ravines.__getitem__)[:2]} == {"Adagrad", "RMSProp"}
 wells = [above["double well", name] > 0.1 for name in ravines]
-assert any(wells)
-assert not all(wells)
+assert 0 < sum(wells) < len(wells)
 means = {name: values.mean() for name, values in result.items()}
 small = [
     mean for name, mean in means.items() if name not in {"full-batch GD", "L-BFGS"}
