@@ -34,9 +34,9 @@ def test_the_factor_is_the_largest_eigenvalue_of_a_step(
     mu: float, method: str, rng: np.random.Generator, run: Callable[..., Any]
 ) -> None:
     products, step = rng.uniform(0, 4, size=(3, 7)), STEPS[method]
-    settings = {"mu": mu, "nesterov": method == "Nesterov"}
+    factor_of = partial(convergence_factor, mu=mu, nesterov=method == "Nesterov")
 
-    factor = run(partial(convergence_factor, **settings), products)
+    factor = run(factor_of, products)
 
     for place in np.ndindex(products.shape):
         columns = []
@@ -94,7 +94,7 @@ def test_no_other_settings_of_gradient_descent_or_momentum_are_better(
     start = min(grid, key=lambda setting: worst(kappa, *setting))
     found = optimize.minimize(
         lambda setting: worst(kappa, setting[0], min(max(setting[1], 0), 1)),
-        start,
+        np.array(start),
         method="Nelder-Mead",
     )
 
