@@ -87,16 +87,16 @@ def test_the_factors_are_the_largest_over_all_curvatures_at_their_settings(
 def test_no_other_settings_of_gradient_descent_or_momentum_are_better(
     kappa: float,
 ) -> None:
+    def at(setting: Any) -> float:
+        rate, mu = map(float, setting)
+        return worst(kappa, rate, min(max(mu, 0.0), 1.0))
+
     rates = np.linspace(0, 4 / kappa, 201)[1:]
     grid = product(rates, np.linspace(0, 0.95, 96))
 
     plain = min(worst(kappa, rate, 0.0) for rate in rates)
     start = min(grid, key=lambda setting: worst(kappa, *setting))
-    found = optimize.minimize(
-        lambda setting: worst(kappa, setting[0], min(max(setting[1], 0), 1)),
-        np.array(start),
-        method="Nelder-Mead",
-    )
+    found = optimize.minimize(at, np.array(start), method="Nelder-Mead")
 
     factors = best_factors(kappa)
     assert 0 <= plain - factors.gradient_descent < 0.02
