@@ -32,6 +32,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "quasi_newton",
         "learning_rate",
         "schedules",
+        "choosing",
     ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
