@@ -147,10 +147,10 @@ for name in START:
 # %%
 # Each at its best rate
 # ---------------------
-# On each surface an optimizer has the rate, of thirteen from 0.001 to 1,000, with the
+# On each surface an optimizer has the rate, of seven from 0.001 to 1,000, with the
 # lowest mean loss over the last ten of its steps.
 
-WALK_RATES = np.geomspace(1e-3, 1000, 13)
+WALK_RATES = np.geomspace(1e-3, 1000, 7)
 
 
 def end(path, surface):
@@ -229,15 +229,15 @@ fig.set_label(
 # %%
 # A network
 # ---------
-# Digits of 8 by 8 pixels: 400 to learn from, 200 to choose the rate by, 500 to test.  A
+# Digits of 8 by 8 pixels: 300 to learn from, 200 to choose the rate by, 500 to test.  A
 # seed draws them, the initial weights and the order of the instances.
 
-SEEDS, EPOCHS = range(5), 6
-TASKS = [digits(np.random.default_rng(seed), train=600, test=500) for seed in SEEDS]
+SEEDS, EPOCHS = range(5), 2
+TASKS = [digits(np.random.default_rng(seed), train=500, test=500) for seed in SEEDS]
 print(TASKS[0])
 
 # %%
-# All go six times through the data.  Gradient descent does so with one instance a step
+# All go twice through the data.  Gradient descent does so with one instance a step
 # (stochastic), with twenty (a mini-batch) and with all (the full batch); L-BFGS, which
 # noise confuses, with all; the others with twenty.
 
@@ -246,8 +246,8 @@ del TWENTY["gradient descent"], TWENTY["L-BFGS"]
 ENTRANTS = {name: (make, 20) for name, make in TWENTY.items()}
 ENTRANTS |= {
     "stochastic GD": (optim.SGD, 1),
-    "full-batch GD": (optim.SGD, 400),
-    "L-BFGS": (ONE_RATE["L-BFGS"], 400),
+    "full-batch GD": (optim.SGD, 300),
+    "L-BFGS": (ONE_RATE["L-BFGS"], 300),
 }
 
 # %%
@@ -270,7 +270,7 @@ def train(make, batch, rate, seed):
     model = MLP(rng, [64, 32, 10], torch.relu, init_std=he)
     optimizer = make(model.parameters(), lr=float(rate))
     for _ in range(EPOCHS):
-        for rows in torch.tensor(rng.permutation(400)).split(batch):
+        for rows in torch.tensor(rng.permutation(300)).split(batch):
             optimizer.step(partial(descend, model, optimizer, X[rows], y[rows]))
     return model
 
@@ -283,7 +283,7 @@ def scores(make, batch, rate, seed):
     (X, y), (X_test, y_test) = TASKS[seed].train, TASKS[seed].test
     model = train(make, batch, rate, seed)
     with torch.no_grad():
-        pairs = ((X[400:], y[400:]), (X_test, y_test))
+        pairs = ((X[300:], y[300:]), (X_test, y_test))
         return [100 * accuracy(model(inputs), labels) for inputs, labels in pairs]
 
 
@@ -348,12 +348,12 @@ for budget in (1, 2, 4, 9):
 # slope away, cross the ravine best, because it lies along the axes; on the double well
 # it depends on the start and the rate who ends in which well.
 #
-# On the network nobody wins.  With small batches all eleven, each at its best rate,
-# come within a few points of each other, and the seeds of one optimizer differ by
-# nearly as much.  What loses is few steps: in six passes the full batch takes six.  And
-# how many rates one tries matters more than the optimizer: from a single random rate
-# even the best is not expected to have two thirds of the digits right, from nine each
-# of the eleven has more than 80 percent.
+# On the network nobody wins by much.  With small batches all eleven, each at its best
+# rate, end within fifteen points of each other after two passes, and the seeds of one
+# optimizer differ by several.  What loses is few steps: in two passes the full batch
+# takes two.  And how many rates one tries matters more than the optimizer: from a
+# single random rate even the best is not expected to have half of the digits right,
+# from nine each of the eleven has more than six of ten.
 #
 # Go on
 # -----
@@ -371,7 +371,7 @@ wells = [above["double well", name] > 0.1 for name in ravines]
 assert 0 < sum(wells) < len(wells)
 means = {name: values.mean() for name, values in result.items()}
 small = [means[name] for name in (*TWENTY, "stochastic GD")]
-assert max(small) - min(small) < 6 < min(small) - means["L-BFGS"]
-assert max(chances[1].values()) < 66
-assert sorted(chances[9].values())[2] > 80
+assert max(small) - min(small) < 15 < min(small) - means["L-BFGS"]
+assert max(chances[1].values()) < 50
+assert sorted(chances[9].values())[2] > 60
 plt.show()

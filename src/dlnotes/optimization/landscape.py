@@ -28,9 +28,21 @@ References
 * J. D. Lee, M. Simchowitz, M. I. Jordan and B. Recht (2016). Gradient descent only
   converges to minimizers. *Conference on Learning Theory*.
   https://proceedings.mlr.press/v49/lee16.html
+* S. S. Du, C. Jin, J. D. Lee, M. I. Jordan, B. Póczos and A. Singh (2017). Gradient
+  descent can take exponential time to escape saddle points. *Advances in Neural
+  Information Processing Systems* 30. https://arxiv.org/abs/1705.10412
+* C. Jin, R. Ge, P. Netrapalli, S. M. Kakade and M. I. Jordan (2017). How to escape
+  saddle points efficiently. *International Conference on Machine Learning*.
+  https://arxiv.org/abs/1703.00887
 * L. Sagun, U. Evci, V. U. Güney, Y. Dauphin and L. Bottou (2018). Empirical analysis of
   the Hessian of over-parametrized neural networks. *ICLR Workshop*.
   https://arxiv.org/abs/1706.04454
+* F. Draxler, K. Veschgini, M. Salmhofer and F. A. Hamprecht (2018). Essentially no
+  barriers in neural network energy landscape. *International Conference on Machine
+  Learning*. https://arxiv.org/abs/1803.00885
+* T. Garipov, P. Izmailov, D. Podoprikhin, D. Vetrov and A. G. Wilson (2018). Loss
+  surfaces, mode connectivity, and fast ensembling of DNNs. *Advances in Neural
+  Information Processing Systems* 31. https://arxiv.org/abs/1802.10026
 """
 
 from collections.abc import Callable

@@ -3,12 +3,15 @@ r"""Momentum.
 In a long, narrow valley gradient descent zigzags between the walls and makes little way
 along the floor.  Momentum (Polyak, 1964) steps along a decaying sum of all gradients so
 far: components that change their sign cancel, and those that keep it add up.
+Rumelhart, Hinton and Williams (1986) brought it to the training of networks.
 
 References
 ----------
 * B. T. Polyak (1964). Some methods of speeding up the convergence of iteration methods.
   *USSR Computational Mathematics and Mathematical Physics* 4(5).
   https://doi.org/10.1016/0041-5553(64)90137-5
+* D. E. Rumelhart, G. E. Hinton and R. J. Williams (1986). Learning representations by
+  back-propagating errors. *Nature* 323. https://doi.org/10.1038/323533a0
 """
 
 from jaxtyping import Float

@@ -21,6 +21,11 @@ References
 * W. Su, S. Boyd and E. J. Candès (2016). A differential equation for modeling
   Nesterov's accelerated gradient method: theory and insights. *Journal of Machine
   Learning Research* 17. https://jmlr.org/papers/v17/15-084.html
+* E. Ghadimi, H. R. Feyzmahdavian and M. Johansson (2015). Global convergence of the
+  heavy-ball method for convex optimization. *European Control Conference*.
+  https://arxiv.org/abs/1412.7457
+* B. Goujaud, A. Taylor and A. Dieuleveut (2023). Provable non-accelerations of the
+  heavy-ball method. https://arxiv.org/abs/2307.11291
 """
 
 from collections.abc import Callable
@@ -143,8 +148,8 @@ def update(
 
     Examples
     --------
-    From 1, on a parabola with curvature 1, Nesterov's momentum goes less far beyond the
-    minimum at 0 than momentum does:
+    From 1, on a parabola with curvature 1.  The parameters are look-ahead points; at
+    this rate even they go less far beyond the minimum at 0 than momentum does:
 
     >>> import numpy as np
     >>> from dlnotes.optimization import momentum, nesterov

@@ -84,7 +84,11 @@ def plateau_slows(seeds: Sequence[int]) -> Finding:
             found += rows(RATIO, {name: [far / near]}, where)
     verdict, because, condition = judge_plateau(found)
     data = "a plateau and a bowl of one parameter"
-    return Finding(verdict, because, data, tuple(found), condition)
+    remark = (
+        "True by construction: the starts were chosen for their small gradients, and "
+        "an integral gives the counts beforehand. The measurement is a check."
+    )
+    return Finding(verdict, because, data, tuple(found), condition, remark=remark)
 
 
 def at_minimum(theta: Tensor) -> bool:
@@ -132,8 +136,8 @@ def stuck_saddle(seeds: Sequence[int]) -> Finding:
     On x^2 - y^2 + y^4 / 2 they start at (1, y), with y = 0, 1e-6, 0.01 and 0.3, and
     have escaped from the saddle point (0, 0) when y is above 0.5 in size; they have
     10,000 steps.  Gradient descent has the rate 0.05, also with normal noise of
-    standard deviation 0.01 added to each gradient, for mini-batches, in every seed.
-    Noted are momentum of 0.9 at the same rate and Adam at 0.01.
+    standard deviation 0.01, in all directions alike, added to each gradient, in every
+    seed.  Noted are momentum of 0.9 at the same rate and Adam at 0.01.
 
     It holds if gradient descent does not escape from some y other than 0, or if with
     noise it does not escape from y = 0 in 5 or more of 10 seeds.  It holds
@@ -164,7 +168,12 @@ def stuck_saddle(seeds: Sequence[int]) -> Finding:
         found += rows(ESCAPE, {NOISY: steps}, f"y = {height:g}")
     verdict, because, condition = judge_saddle(found)
     data = "a saddle of two parameters"
-    return Finding(verdict, because, data, tuple(found), condition)
+    remark = (
+        "The noise of mini-batches is not the same in all directions. It may vanish at "
+        "a saddle point: with all weights zero the gradient of the hidden weights is "
+        "zero for every instance, and nothing leads away."
+    )
+    return Finding(verdict, because, data, tuple(found), condition, remark=remark)
 
 
 def escaped(theta: Tensor) -> bool:
@@ -195,7 +204,8 @@ def judge_saddle(found: Sequence[Row]) -> Ruling:
     )
     condition = (
         "for a start exactly on the line into the saddle point, without noise; "
-        "elsewhere gradient descent is slowed down, and escapes"
+        "elsewhere, or with noise in all directions, gradient descent is slowed down, "
+        "and escapes"
     )
     return Ruling(verdict, because, condition)
 
@@ -216,7 +226,7 @@ IN_WELLS: Mapping[str, Make] = {
 
 @claim("claim-stuck-local-minimum", seeds=20)
 def stuck_local_minimum(seeds: Sequence[int]) -> Finding:
-    """Gradient methods get stuck in local minima.
+    """Gradient methods that train a network get stuck in local minima.
 
     A network of one hidden layer of 4 or of 64 tanh units learns 500 points of two
     moons, noise 0.1, the same for all, by their mean cross-entropy and Adam at 0.01, in
@@ -245,8 +255,9 @@ def stuck_local_minimum(seeds: Sequence[int]) -> Finding:
     worse = [name for name, (end,) in by_method(found, RIGHT).items() if end]
     remark = (
         f"On the curve with two wells {join_words(worse or ['none'])} ended in the "
-        "worse one. The moons are one data set, an easy one: of others this says "
-        "nothing."
+        "worse one: in one dimension they do get stuck. The moons are one data set, an "
+        "easy one: of others this says nothing. Nor is a loss that is close to the "
+        "best, or far from it, a test for a minimum."
     )
     data = "500 points of two moons, noise 0.1"
     return Finding(verdict, because, data, tuple(found), condition, remark=remark)
@@ -343,7 +354,7 @@ def judge_minima(found: Sequence[Row]) -> Ruling:
     ]
     seeds = len(ends[f"{UNITS[0]} units"])
     because = (
-        f"Of {seeds} seeds, stuck more than {GAP} nats above the best were "
+        f"Of {seeds} such networks, stuck more than {GAP} nats above the best were "
         f"{join_words(said)}."
     )
     return Ruling(verdict, because, f"for the small network, with {UNITS[0]} units")

@@ -22,6 +22,7 @@ from dlnotes.lab.models import HIDDEN_LAYERS, mlp
 from dlnotes.lab.tasks import digits
 from dlnotes.optimization import momentum
 from dlnotes.optimization.nesterov import look_ahead_update
+from dlnotes.wording import join_words
 
 COEFFICIENTS = (0.5, 0.9, 0.99)
 OVERSHOOT, STEPS = "overshoot", "steps to a distance of 1e-6"
@@ -149,4 +150,6 @@ def judge(found: Sequence[Row]) -> Ruling:
         f"It overshoots by {'; '.join(swings)}. At the best settings the steps by "
         f"condition number are {counts}. The digits need {format_means(epochs)} epochs."
     )
-    return Ruling(verdict, because, "for the overshoot at the same settings")
+    also = ["the steps on quadratics"] * faster + ["the epochs on the digits"] * fewer
+    held = join_words(["the overshoot at the same settings", *also])
+    return Ruling(verdict, because, f"for {held}, and not for the rest")

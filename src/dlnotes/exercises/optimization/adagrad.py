@@ -50,6 +50,13 @@ def _adagrad(
     return answer
 
 
+def _sum_of_steps(
+    theta: Any, gradient: Any, state: Any, learning_rate: float, epsilon: float
+) -> tuple[Any, Any]:
+    step = learning_rate * gradient / _root(state.total + gradient**2, epsilon)
+    return theta - step, State(state.total + step**2)
+
+
 ADAGRAD = Exercise(
     name="write-optimization-adagrad-update",
     section="optimization.adagrad",
@@ -70,6 +77,18 @@ ADAGRAD = Exercise(
             "large as its own root: 1e-8 becomes 1e-4. It belongs outside.",
             "Add optimizers (AdaMax, AdaDelta, RMSprop) and ordering optimizer "
             "classes, https://github.com/ml-explore/mlx/pull/142",
+        ),
+        Mistake(
+            _adagrad(added=lambda gradient: np.sum(np.square(gradient))),
+            "You add the squares of all gradients to each sum, so that all parameters "
+            "share what is added. Adagrad has a sum for each parameter: only its own "
+            "gradients count, entry by entry.",
+        ),
+        Mistake(
+            _sum_of_steps,
+            "Your step is right, but you add the square of the step to the sum. It is "
+            "the square of the gradient that is kept; the step has the learning rate "
+            "and the root in it.",
         ),
         Mistake(
             _adagrad(added=np.abs),

@@ -181,6 +181,15 @@ CLASSIFY = Exercise(
             "length of the whole gradient that has to be small.",
         ),
         Mistake(
+            lambda gradients, hessians, tolerance=1e-6: np.where(
+                np.linalg.norm(gradients) > tolerance,
+                0,
+                classify_critical_points(0 * gradients, hessians, tolerance=tolerance),
+            ),
+            "You compare the length of all gradients together with the tolerance. Each "
+            "point has its own: one that is not critical says nothing of the others.",
+        ),
+        Mistake(
             _critical(_turned),
             "You have minima and maxima in each other's place: curvature that is "
             "positive in every direction makes a minimum.",

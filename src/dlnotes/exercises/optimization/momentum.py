@@ -148,6 +148,14 @@ MOMENTUM = Exercise(
             "You multiply the gradient by mu. It belongs to the old velocity, which is "
             "what is to be forgotten little by little.",
         ),
+        Mistake(
+            lambda theta, v, gradient, learning_rate, mu: (
+                theta - learning_rate * mu * (v + gradient),
+                mu * (v + gradient),
+            ),
+            "You multiply the sum of the old velocity and the gradient by mu. Only the "
+            "old velocity decays; the new gradient counts in full.",
+        ),
         old_velocity(stepped),
         Mistake(
             lambda theta, v, gradient, learning_rate, mu: (

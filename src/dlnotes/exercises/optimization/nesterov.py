@@ -1,6 +1,7 @@
 """Nesterov momentum: what to write, and the mistakes made there."""
 
 from collections.abc import Callable
+from math import ceil, log10
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,29 @@ Gradient = Callable[[Any], Any]
 def _jumping(rng: np.random.Generator) -> dict[str, Any]:
     """Draw parameters, their last step, and a loss by its gradient."""
     size = shape(rng)
-    curvature, cubic, slope = rng.uniform(0.5, 2), rng.uniform(0.1, 0.3), rng.normal()
+    drawn = rng.uniform((0.5, 0.1, -1), (2, 0.3, 1)).round(1)
+    curvature, cubic, slope = drawn.tolist()
+    numbers = reals if np.prod(size) > 1 else _simple
     case = {
-        "theta": reals(rng, *size),
-        "u": reals(rng, *size),
-        "learning_rate": float(rng.uniform(0.05, 0.5)),
+        "theta": numbers(rng, *size),
+        "u": numbers(rng, *size),
+        "learning_rate": round(rng.uniform(0.05, 0.5), 2),
         "mu": float(rng.choice([0.0, 0.5, 0.9, 0.99])),
     }
-    bend = cubic / max(1.0, *(float(np.abs(case[k]).max()) for k in ("theta", "u")))
-    return {
-        **either(rng, case),
-        "gradient": lambda x: curvature * x + bend * x * abs(x) + slope,
-    }
+    largest = max(float(np.abs(case[name]).max()) for name in ("theta", "u"))
+    bend = cubic / 10 ** ceil(log10(max(1.0, largest)))
+
+    def gradient(x: Any) -> Any:
+        return curvature * x + bend * x * abs(x) + slope
+
+    sign = "-" if slope < 0 else "+"
+    gradient.__name__ = f"{curvature:g} x + {bend:g} x |x| {sign} {abs(slope):g}"
+    return {**either(rng, case), "gradient": gradient}
+
+
+def _simple(rng: np.random.Generator, *size: int) -> Any:
+    """Draw numbers that a reader can compute with."""
+    return np.asarray(np.round(rng.uniform(-3, 3, size), 1))
 
 
 def _jump(
@@ -43,7 +55,7 @@ def _jump(
     *,
     kept: float = 1.0,
     sign: int = -1,
-    keep: Callable[[Any, Any], Any] = lambda _u, new: new,
+    keep: Callable[[Any, Any, float], Any] = lambda _u, new, _mu: new,
 ) -> Answer:
     """Take the gradient elsewhere, move otherwise, or keep another step."""
 
@@ -52,9 +64,16 @@ def _jump(
     ) -> tuple[Any, Any]:
         slope = gradient(where(theta, u, mu))
         new = mu * u * kept + sign * learning_rate * slope
-        return move(theta, u, new, mu), keep(u, new)
+        return move(theta, u, new, mu), keep(u, new, mu)
 
     return answer
+
+
+def _undecayed(
+    theta: Any, u: Any, gradient: Gradient, learning_rate: float, mu: float
+) -> tuple[Any, Any]:
+    u = u - learning_rate * gradient(theta + mu * u)
+    return theta + u, u
 
 
 LOOK_AHEAD = Exercise(
@@ -96,9 +115,20 @@ LOOK_AHEAD = Exercise(
             "whole new step, not only by the gradient's part of it.",
         ),
         Mistake(
-            _jump(keep=lambda u, _new: u),
+            _jump(keep=lambda u, _new, _mu: u),
             "Your parameters are right, but you return the step of before. The next "
             "step would be carried on by the wrong one.",
+        ),
+        Mistake(
+            _jump(keep=lambda u, new, mu: new - mu * u),
+            "Your parameters are right, but of the step you return the gradient's part "
+            "only. What is left of the last step belongs to it: the parameters moved "
+            "by both.",
+        ),
+        Mistake(
+            _undecayed,
+            "You look ahead by mu times the last step, and then make the whole of it. "
+            "What is made is what was looked at: mu times the last step.",
         ),
         Mistake(
             _jump(sign=1),
