@@ -102,7 +102,7 @@ def _bowls_and_saddles(rng: np.random.Generator) -> dict[str, Any]:
     return either(rng, case)
 
 
-def _saddle_free(theta: Any, gradient: Any, hessian: Any, damping: float) -> Any:
+def _saddle_free(theta: Any, gradient: Any, hessian: Any, damping: float = 0.0) -> Any:
     """Divide by the sizes of the curvatures."""
     curvatures, axes = np.linalg.eigh(hessian)
     return theta - axes @ ((axes.T @ gradient) / (np.abs(curvatures) + damping))
