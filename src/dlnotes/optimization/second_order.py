@@ -26,6 +26,12 @@ References
   Identifying and attacking the saddle point problem in high-dimensional non-convex
   optimization. *Advances in Neural Information Processing Systems* 27.
   https://arxiv.org/abs/1406.2572
+* J. Martens and R. Grosse (2015). Optimizing neural networks with Kronecker-factored
+  approximate curvature. *International Conference on Machine Learning*.
+  https://arxiv.org/abs/1503.05671
+* V. Gupta, T. Koren and Y. Singer (2018). Shampoo: preconditioned stochastic tensor
+  optimization. *International Conference on Machine Learning*.
+  https://arxiv.org/abs/1802.09568
 """
 
 from collections.abc import Callable

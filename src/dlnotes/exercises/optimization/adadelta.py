@@ -77,6 +77,14 @@ def _late(
     return theta - learning_rate * delta, new
 
 
+def _unscaled(
+    theta: Any, gradient: Any, state: Any, *, learning_rate: float, **constants: float
+) -> tuple[Any, Any]:
+    """Take a step at the rate 1."""
+    del learning_rate
+    return update(theta, gradient, state, learning_rate=1.0, **constants)
+
+
 ADADELTA = Exercise(
     name="write-optimization-adadelta-update",
     section="optimization.adadelta",
@@ -133,6 +141,18 @@ ADADELTA = Exercise(
             "The steps that you average have the learning rate in them. Then it acts "
             "again at every later step, and below 1 the steps cannot grow: average the "
             "step before it is multiplied.",
+        ),
+        Mistake(
+            _adadelta(
+                lambda g, v, u, epsilon: np.sqrt((v + epsilon) / (u + epsilon)) * g
+            ),
+            "Your quotient is upside down: the steps belong above the line, the "
+            "gradients below it.",
+        ),
+        Mistake(
+            _unscaled,
+            "You do not use the learning rate. In the paper it is 1; here it scales "
+            "the step.",
         ),
         Mistake(
             _late,

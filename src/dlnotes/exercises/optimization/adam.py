@@ -235,6 +235,24 @@ ADAM = Exercise(
             "has decayed with beta1, that of the squares with beta2.",
         ),
         Mistake(
+            _adam(
+                step=lambda m, v, t, b1, _b2, epsilon: _quotient(
+                    m, v, t, b1, b1, epsilon
+                )
+            ),
+            "You correct both means with beta1. The mean of the squares has decayed "
+            "with beta2, so what is missing from it is beta2 to the power of the step.",
+        ),
+        Mistake(
+            _adam(
+                step=lambda m, v, t, _b1, b2, epsilon: _quotient(
+                    m, v, t, b2, b2, epsilon
+                )
+            ),
+            "You correct both means with beta2. The mean of the gradients has decayed "
+            "with beta1, so what is missing from it is beta1 to the power of the step.",
+        ),
+        Mistake(
             _swapped,
             "You have the two decays in each other's place: beta1 is that of the mean "
             "gradient, beta2 that of the mean square.",

@@ -290,6 +290,14 @@ STABILITY = Exercise(
             "1 + mu.",
         ),
         Mistake(
+            lambda hessian, mu: (
+                stable_rates(hessian, mu=mu)[0],
+                stable_rates(hessian)[1],
+            ),
+            "Your limit is right, but the best rate is that without momentum. It grows "
+            "by the same factor.",
+        ),
+        Mistake(
             _with(lambda mu: mu / (1 - mu)),
             "You take the limit for 1 / (1 - mu) times larger, as steps are in the "
             "long run. Along the steepest axis the velocity turns each time, and the "

@@ -70,6 +70,13 @@ BFGS = Exercise(
         ),
         Mistake(
             lambda H, s, y: (
+                H - np.outer(H @ s, H @ s) / (s @ H @ s) + np.outer(y, y) / (y @ s)
+            ),
+            "That is how BFGS updates an approximation of the Hessian itself. `H` "
+            "stands for its inverse.",
+        ),
+        Mistake(
+            lambda H, s, y: (
                 _factor(s, y) @ H @ _factor(s, y).T + np.outer(s, s) / (y @ s)
             ),
             "You have the transposed factor on the wrong side: the factor that takes y "
@@ -102,15 +109,23 @@ BFGS = Exercise(
 )
 
 
-def _two_loops(gradient: Any, s: Any, y: Any, scale: Any) -> Any:
+def _two_loops(
+    gradient: Any, s: Any, y: Any, scale: Any, *, back: bool = True, sign: int = 1
+) -> Any:
     q, alphas = gradient, []
     for s_k, y_k in zip(s[::-1], y[::-1], strict=True):
         alphas.append((s_k @ q) / (s_k @ y_k))
         q = q - alphas[-1] * y_k
     r = scale * q
-    for s_k, y_k, alpha in zip(s, y, alphas[::-1], strict=True):
-        r = r + s_k * (alpha - (y_k @ r) / (s_k @ y_k))
+    second = zip(s[::-1], y[::-1], alphas, strict=True)
+    for s_k, y_k, alpha in reversed(list(second)) if back else second:
+        r = r + sign * s_k * (alpha - (y_k @ r) / (s_k @ y_k))
     return -r
+
+
+def _scale(s: Any, y: Any, pair: int = -1) -> Any:
+    """Return the inverse of the curvature that a pair has shown."""
+    return (s[pair] @ y[pair]) / (y[pair] @ y[pair])
 
 
 def _one_loop(gradient: Any, s: Any, y: Any) -> Any:
@@ -175,6 +190,21 @@ LBFGS = Exercise(
             lambda gradient, s, y: lbfgs_direction(gradient, y, s),
             "You have exchanged s and y. Then the recursion approximates the Hessian, "
             "and you wanted its inverse, which maps changes of the gradient to steps.",
+        ),
+        Mistake(
+            lambda gradient, s, y: _two_loops(gradient, s, y, _scale(s, y), back=False),
+            "Both your loops run from the newest pair to the oldest. The second one "
+            "goes back, from the oldest to the newest.",
+        ),
+        Mistake(
+            lambda gradient, s, y: _two_loops(gradient, s, y, _scale(s, y), sign=-1),
+            "You have the difference in the second loop the other way round: what it "
+            "adds is the share of the first loop minus that of the second.",
+        ),
+        Mistake(
+            lambda gradient, s, y: _two_loops(gradient, s, y, _scale(s, y, 0)),
+            "You take the scale from the oldest pair. The newest knows the curvature "
+            "of where you are.",
         ),
         Mistake(
             _one_loop,

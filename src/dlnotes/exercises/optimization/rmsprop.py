@@ -21,6 +21,10 @@ def _running(rng: np.random.Generator, *, centered: bool = False) -> dict[str, A
     m = np.asarray(scale * rng.normal(size=size)) * centered
     variance = np.where(rng.random(size) < 0.1, 0.0, rng.uniform(0.1, 2, size))
     v = m**2 + scale**2 * variance
+    if (
+        centered and rng.random() < 0.2
+    ):  # equal gradients, and a mean square rounded down
+        m, v = gradient, gradient**2 * (1 - 1e-5)
     case = {
         "theta": theta,
         "gradient": gradient,
@@ -61,6 +65,19 @@ def _rmsprop(
 
 
 UPHILL = "You go uphill: the step is added where it should be subtracted."
+UNSCALED = (
+    "You do not use the learning rate: the quotient is about 1, and the rate is the "
+    "length of a step."
+)
+
+
+def _unscaled(
+    theta: Any, gradient: Any, state: Any, *, learning_rate: float, **constants: float
+) -> tuple[Any, Any]:
+    """Take a step at the rate 1."""
+    del learning_rate
+    return update(theta, gradient, state, learning_rate=1.0, **constants)
+
 
 RMSPROP = Exercise(
     name="write-optimization-rmsprop-update",
@@ -115,6 +132,7 @@ RMSPROP = Exercise(
             "times as large would then make a step of a tenth.",
         ),
         Mistake(_rmsprop(sign=1), UPHILL),
+        Mistake(_unscaled, UNSCALED),
         Mistake(
             _rmsprop(keep=False),
             "Your step is right, but you return the mean of before it. It would stay "
@@ -148,6 +166,12 @@ def _centered(
         return theta + sign * move, State(v, m) if keep else state
 
     return answer
+
+
+def _unguarded(g: Any, v: Any, m: Any, _old: Any, epsilon: float) -> Any:
+    """Take the root of whatever the variance is."""
+    with np.errstate(invalid="ignore"):
+        return g / (np.sqrt(v - m**2) + epsilon)
 
 
 def _of_distances(
@@ -232,7 +256,16 @@ CENTERED = Exercise(
             "You divide by the variance without its root. A gradient ten times as "
             "large would then make a step of a tenth.",
         ),
+        Mistake(
+            _centered(_unguarded),
+            "You take the root of a difference that rounding can make negative: where "
+            "gradients have long been equal, your parameter becomes NaN. Take at least "
+            "zero.",
+            "Centered RMSprop can take the square root of a negative number, "
+            "https://github.com/CanReader/FastNN/issues/12",
+        ),
         Mistake(_centered(sign=1), UPHILL),
+        Mistake(_unscaled, UNSCALED),
         Mistake(
             _centered(keep=False),
             "Your step is right, but you return the means of before it. They would "

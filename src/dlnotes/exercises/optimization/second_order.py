@@ -61,6 +61,12 @@ QUADRATIC = Exercise(
             "derivatives: a step along two axes at once meets them.",
         ),
         Mistake(
+            lambda value, gradient, hessian, steps: (
+                value + steps @ gradient + 0.5 * np.sum(steps @ hessian * steps)
+            ),
+            "You sum the quadratic term over all steps. Each step has its own.",
+        ),
+        Mistake(
             lambda value, gradient, _hessian, steps: value + steps @ gradient,
             "That is the tangent plane, the first-order model. It says how the loss "
             "changes; how its slope changes is in the Hessian.",
@@ -76,14 +82,17 @@ QUADRATIC = Exercise(
 )
 
 
-def _bowls(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw positive definite Hessians of all sizes, damped or not."""
+def _bowls_and_saddles(rng: np.random.Generator) -> dict[str, Any]:
+    """Draw Hessians of all sizes, damped or not, that no damping makes singular."""
     size = whole(rng, 1, 4)
     scale = rng.choice([1.0, 1.0, 1.0, 1e3, 1e-4])
     turn, _ = np.linalg.qr(rng.normal(size=(size, size)))
     if rng.random() < 0.2:
         turn = np.eye(size)
-    hessian = (turn * rng.uniform(0.5, 3, size=size)) @ turn.T
+    curvatures = rng.uniform(0.5, 3, size=size)
+    if rng.random() < 0.3:
+        curvatures = np.where(rng.random(size) < 0.5, -1.5 - curvatures, curvatures)
+    hessian = (turn * curvatures) @ turn.T
     case = {
         "theta": reals(rng, size),
         "gradient": reals(rng, size),
@@ -91,6 +100,12 @@ def _bowls(rng: np.random.Generator) -> dict[str, Any]:
         "damping": float(scale * rng.uniform(0.5, 2) * (rng.random() < 0.8)),
     }
     return either(rng, case)
+
+
+def _saddle_free(theta: Any, gradient: Any, hessian: Any, damping: float = 0.0) -> Any:
+    """Divide by the sizes of the curvatures."""
+    curvatures, axes = np.linalg.eigh(hessian)
+    return theta - axes @ ((axes.T @ gradient) / (np.abs(curvatures) + damping))
 
 
 def _damped(hessian: Any, damping: float) -> Any:
@@ -108,7 +123,7 @@ NEWTON = Exercise(
     "bowl.",
     summary="Take one damped Newton step.",
     solution=newton_step,
-    inputs=_bowls,
+    inputs=_bowls_and_saddles,
     harmless=("is right only where axes 0 and 1 of hessian are equally long",),
     mistakes=(
         Mistake(
@@ -156,6 +171,29 @@ NEWTON = Exercise(
             "You divide by the diagonal, as if each parameter had its own curvature "
             "only. The Newton step couples the parameters through the mixed "
             "derivatives.",
+        ),
+        Mistake(
+            _saddle_free,
+            "You divide by the sizes of the curvatures. That keeps away from saddles, "
+            "and is a method of its own (saddle-free Newton). A Newton step divides by "
+            "a negative curvature as it is, and goes uphill along it.",
+        ),
+        Mistake(
+            lambda theta, gradient, hessian, damping: (
+                theta - np.linalg.solve(_damped(hessian, -damping), gradient)
+            ),
+            "You subtract the damping. It is to make curvatures larger and the step "
+            "shorter.",
+        ),
+        Mistake(
+            lambda theta, gradient, hessian, damping: (
+                theta
+                - np.linalg.solve(
+                    hessian * (1 + damping * np.eye(len(hessian))), gradient
+                )
+            ),
+            "You add a share of the diagonal, as Marquardt does. Here the same number "
+            "is added to each eigenvalue.",
         ),
         Mistake(
             lambda _theta, gradient, hessian, damping: (
