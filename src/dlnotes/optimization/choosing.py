@@ -216,58 +216,6 @@ def steps_needed(
 
 
 @checked
-def expected_best(scores: Float[Array, "settings"], *, budget: int) -> Float[Array, ""]:
-    r"""Return the best score that a number of random settings can be expected to have.
-
-    Of :math:`N` settings that were tried, sorted by their scores :math:`s_1 \le \dots
-    \le s_N`, draw :math:`n` at random, each time from all.  The best of them is at most
-    :math:`s_i` with the probability :math:`(i / N)^n`, so its expected score is (Dodge
-    et al., 2019)
-
-    .. math::
-       :label: eq-choosing-expected-best
-
-       \mathbb{E}\Big[ \max_{j \le n} s_{i_j} \Big] = \sum_{i=1}^{N} s_i
-       \left[ \left( \frac{i}{N} \right)^{n}
-       - \left( \frac{i - 1}{N} \right)^{n} \right]
-
-    Parameters
-    ----------
-    scores
-        The score of each setting, on the data that settings are chosen by; the higher
-        the better.
-    budget
-        How many settings :math:`n` are tried, at least 1.
-
-    Returns
-    -------
-    score
-        The expected score of the best of them.
-
-    Raises
-    ------
-    ValueError
-        If the budget is no integer of at least 1, or there is no score.
-
-    Examples
-    --------
-    Two settings, one with the score 0 and one with 1.  One draw finds the better one in
-    half of the cases, two draws in three quarters:
-
-    >>> import numpy as np
-    >>> from dlnotes.optimization.choosing import expected_best
-    >>> [float(expected_best(np.array([1.0, 0.0]), budget=n)) for n in (1, 2)]
-    [0.5, 0.75]
-    """
-    integer(1, budget=budget)
-    _check_some(scores, 1)
-    xp, N = array_namespace(scores), scores.shape[0]
-    i = xp.cumulative_sum(xp.ones_like(scores))  # 1, 2, ...
-    probabilities = (i / N) ** budget - ((i - 1) / N) ** budget
-    return xp.sum(probabilities * xp.sort(scores))
-
-
-@checked
 def tolerated_decades(
     rates: Float[Array, "rates"], scores: Float[Array, "rates"], *, margin: float
 ) -> Float[Array, ""]:
@@ -323,6 +271,58 @@ def tolerated_decades(
     spans = xp.concat([gaps[:1], gaps]) + xp.concat([gaps, gaps[-1:]])
     good = scores >= xp.max(scores) - margin
     return xp.sum(xp.where(good, spans / 2, 0.0))
+
+
+@checked
+def expected_best(scores: Float[Array, "settings"], *, budget: int) -> Float[Array, ""]:
+    r"""Return the best score that a number of random settings can be expected to have.
+
+    Of :math:`N` settings that were tried, sorted by their scores :math:`s_1 \le \dots
+    \le s_N`, draw :math:`n` at random, each time from all.  The best of them is at most
+    :math:`s_i` with the probability :math:`(i / N)^n`, so its expected score is (Dodge
+    et al., 2019)
+
+    .. math::
+       :label: eq-choosing-expected-best
+
+       \mathbb{E}\Big[ \max_{j \le n} s_{i_j} \Big] = \sum_{i=1}^{N} s_i
+       \left[ \left( \frac{i}{N} \right)^{n}
+       - \left( \frac{i - 1}{N} \right)^{n} \right]
+
+    Parameters
+    ----------
+    scores
+        The score of each setting, on the data that settings are chosen by; the higher
+        the better.
+    budget
+        How many settings :math:`n` are tried, at least 1.
+
+    Returns
+    -------
+    score
+        The expected score of the best of them.
+
+    Raises
+    ------
+    ValueError
+        If the budget is no integer of at least 1, or there is no score.
+
+    Examples
+    --------
+    Two settings, one with the score 0 and one with 1.  One draw finds the better one in
+    half of the cases, two draws in three quarters:
+
+    >>> import numpy as np
+    >>> from dlnotes.optimization.choosing import expected_best
+    >>> [float(expected_best(np.array([1.0, 0.0]), budget=n)) for n in (1, 2)]
+    [0.5, 0.75]
+    """
+    integer(1, budget=budget)
+    _check_some(scores, 1)
+    xp, N = array_namespace(scores), scores.shape[0]
+    i = xp.cumulative_sum(xp.ones_like(scores))  # 1, 2, ...
+    probabilities = (i / N) ** budget - ((i - 1) / N) ** budget
+    return xp.sum(probabilities * xp.sort(scores))
 
 
 def _check_some(values: Array, least: int) -> None:
