@@ -362,7 +362,8 @@ def judge_slope(found: Sequence[Row]) -> Ruling:
 
 
 MINIMA_RATES = (0.001, 0.01, 0.1, 0.5)
-SHARE, MARGIN = "share in the global basin", "Adam less the better, interval"
+SHARE = "share in the global basin"
+MARGIN, UPPER = (f"Adam less the better, {end} end" for end in ("lower", "upper"))
 LOST = "share that diverges"
 AT_MINIMA: dict[str, Make] = {
     "Adam": torch.optim.Adam,
@@ -433,8 +434,9 @@ def adam_avoids_local_minima(seeds: Sequence[int]) -> Finding:
         lost = {name: [np.isnan(each).mean()] for name, each in ends.items()}
         found += rows(LOST, lost, data)
         better = max(("gradient descent", "momentum"), key=shares.__getitem__)
-        margin = bootstrap((ends["Adam"] == 1.0) - 1.0 * (ends[better] == 1), seeds[0])
-        found += rows(MARGIN, {"Adam": margin}, data)
+        ahead = (ends["Adam"] == 1.0) - 1.0 * (ends[better] == 1)
+        for end, value in zip((MARGIN, UPPER), bootstrap(ahead, seeds[0]), strict=True):
+            found += rows(end, {"Adam": [value]}, data)
     verdict, because, condition = judge_minima(found)
     data = "a double well and Rastrigin's function, 200 starts each"
     return Finding(verdict, because, data, tuple(found), condition)
