@@ -213,6 +213,16 @@ def test_data_are_refused_as_training_refuses_them() -> None:
     model = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 
+    with pytest.raises(ValueError, match="batch_size must be an int of at least 1"):
+        range_test(
+            *(model, torch.ones(2, 1), torch.ones(2, 1)),
+            loss=nn.MSELoss(),
+            optimizer=optimizer,
+            rates=RATES,
+            batch_size=0,
+            rng=np.random.default_rng(0),
+        )
+
     with pytest.raises(ValueError, match="wants as many y as X, and some"):
         range_test(
             *(model, torch.ones(0, 1), torch.ones(0, 1)),

@@ -300,6 +300,8 @@ def test_settings_out_of_range_and_missing_losses_are_refused() -> None:
         has_diverged(some, factor=0.5)
     with pytest.raises(ValueError, match="mu must be at least 0 and less than 1"):
         stable_rates(np.eye(2), mu=1.0)
+    with pytest.raises(ValueError, match="hessian must be finite, got NaN or infinity"):
+        stable_rates(np.array([[1.0, np.nan], [0.0, 1.0]]))
     for call in (smoothed_losses, has_diverged):
         with pytest.raises(ValueError, match="losses must be at least 1, got 0 of"):
             call(none)

@@ -201,6 +201,16 @@ def test_a_size_below_one_or_broken_is_refused(size: Any) -> None:
         epoch(X, y, w, b, np.arange(2), batch_size=size, learning_rate=0.1)
 
 
+def test_in_half_precision_sizes_may_be_beyond_its_range(
+    array: Callable[[Any], Any],
+) -> None:
+    gradients = array(np.array([1.0, 2.0], np.float16))
+
+    got = accumulated_gradient(gradients, array(np.array([70_000, 70_000])))
+
+    assert float(got) == 1.5
+
+
 def test_what_cannot_be_a_mini_batch_is_refused() -> None:
     X, y, w, b = np.ones((2, 1)), np.ones(2), np.ones(1), np.array(0.0)
     none = np.zeros(0, dtype=int)
@@ -211,5 +221,7 @@ def test_what_cannot_be_a_mini_batch_is_refused() -> None:
         minibatch_gradient(X, y, w, b, none)
     with pytest.raises(ValueError, match="must be at least one instance, got none"):
         accumulated_gradient(np.zeros((0, 1)), none)
+    with pytest.raises(ValueError, match="sizes must be at least 1"):
+        accumulated_gradient(np.ones(2), np.array([2, 0]))
     with pytest.raises(ValueError, match=r"learning_rate must be at least 0, got -0.1"):
         epoch(X, y, w, b, np.arange(2), batch_size=1, learning_rate=-0.1)

@@ -609,6 +609,16 @@ def test_it_is_done_where_the_gradient_is_zero_or_the_tolerance() -> None:
     assert len(calls) == 2
 
 
+def test_where_the_first_gradient_is_zero_a_step_stays(
+    array: Callable[[Any], Any],
+) -> None:
+    theta = array(np.ones(2))
+
+    found, _ = update(theta, 0 * theta, init(theta))
+
+    np.testing.assert_array_equal(np.asarray(found), 1)
+
+
 def test_it_finds_the_minimum_of_scipy_in_about_as_many_evaluations() -> None:
     start, calls = np.array([-1.2, 1.0, -0.5, 0.8]), [0]
 

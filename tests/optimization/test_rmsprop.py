@@ -248,6 +248,17 @@ def test_a_first_step_is_of_its_length_where_the_square_overflows(
     assert np.isfinite(np.asarray(state.v)).all()
 
 
+def test_centered_too_a_square_beyond_all_numbers_stops_the_parameter(
+    array: Callable[[Any], Any],
+) -> None:
+    theta = array(np.ones(1))
+
+    with np.errstate(over="ignore"):
+        after, _ = update(theta, 1e200 * theta, init(theta, centered=True))
+
+    assert float(after[0]) == 1
+
+
 @pytest.mark.parametrize(
     "bad",
     [{"learning_rate": -0.1}, {"epsilon": np.nan}, {"decay": 1.0}, {"mu": -0.1}],

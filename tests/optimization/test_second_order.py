@@ -302,6 +302,10 @@ def test_it_ends_where_it_is_done_and_where_the_curvature_is_negative() -> None:
             "smallest must be positive",
         ),
         (
+            lambda: descent_damping(np.diag([np.nan, 1.0]), smallest=0.1),
+            "hessian must be finite, got NaN or infinity",
+        ),
+        (
             lambda: conjugate_gradient(lambda p: p, np.ones(2), iterations=0),
             "iterations must be an int of at least 1, got 0",
         ),

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Module
 
+from dlnotes.checks import integer
 from dlnotes.lab.fit import Callback, Loss, Run, fit
 from dlnotes.optimization.adam import bias_correction
 from dlnotes.optimization.learning_rate import has_diverged
@@ -113,6 +114,7 @@ def range_test(  # noqa: PLR0913  # as many choices as training has
     rates = np.asarray(rates, dtype=float)
     if not (rates.size and np.isfinite(rates).all() and (rates >= 0).all()):
         raise ValueError(f"rates must be finite and at least 0, got {rates}")
+    integer(1, batch_size=batch_size)
     model, optimizer, loss, rng = deepcopy((model, optimizer, loss, rng))
     ramp = _Ramp(rates, beta, factor)
     steps_per_epoch = max(1, -(-len(X) // batch_size))

@@ -28,7 +28,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from dlnotes.arrays import Array, array_namespace, checked, device_of, is_traced
+from dlnotes.arrays import (
+    Array,
+    anywhere,
+    array_namespace,
+    checked,
+    device_of,
+    is_traced,
+)
 from dlnotes.checks import at_least, in_range, integer, positive
 from dlnotes.optimization.adam import bias_correction
 from dlnotes.optimization.rmsprop import running_mean
@@ -71,7 +78,8 @@ def stable_rates(
     Raises
     ------
     ValueError
-        If the momentum is out of its range, or an eigenvalue is not positive.
+        If the momentum is out of its range, a second derivative is not finite, or an
+        eigenvalue is not positive.
 
     Examples
     --------
@@ -87,7 +95,10 @@ def stable_rates(
     0.5 0.25
     """
     in_range(0, 1, half_open=True, mu=mu)
-    eigenvalues = array_namespace(hessian).linalg.eigvalsh(hessian)
+    xp = array_namespace(hessian)
+    if anywhere(~xp.isfinite(hessian)):
+        raise ValueError("hessian must be finite, got NaN or infinity")
+    eigenvalues = xp.linalg.eigvalsh(hessian)
     low, high = eigenvalues[0], eigenvalues[-1]
     _check_positive(low)
     return 2 * (1 + mu) / high, 2 * (1 + mu) / (low + high)

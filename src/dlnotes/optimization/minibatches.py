@@ -24,7 +24,7 @@ References
 
 from jaxtyping import Float, Int
 
-from dlnotes.arrays import Array, array_namespace, checked
+from dlnotes.arrays import Array, anywhere, array_namespace, checked
 from dlnotes.checks import integer
 from dlnotes.optimization.gradient_descent import update
 
@@ -279,7 +279,7 @@ def accumulated_gradient(
     Raises
     ------
     ValueError
-        If there is no part.
+        If there is no part, or one has no instance.
 
     Examples
     --------
@@ -293,8 +293,11 @@ def accumulated_gradient(
     """
     _check_some(sizes)
     xp = array_namespace(gradients)
-    counts = xp.astype(sizes, gradients.dtype)
-    return xp.tensordot(counts / xp.sum(counts), gradients, axes=1)
+    if anywhere(sizes < 1):
+        raise ValueError("sizes must be at least 1")
+    counts = xp.astype(sizes, xp.result_type(gradients.dtype, xp.float32))
+    shares = xp.astype(counts / xp.sum(counts), gradients.dtype)
+    return xp.tensordot(shares, gradients, axes=1)
 
 
 def _check_some(instances: Array) -> None:

@@ -753,7 +753,8 @@ def _direction(
 def _first_share(gradient: Array, state: State[Array]) -> float:
     """Return by how much the first step is shorter, as it knows no curvature."""
     xp = array_namespace(gradient)
-    return 1.0 if state.t else min(1.0, 1 / float(xp.sum(xp.abs(gradient))))
+    total = float(xp.sum(xp.abs(gradient)))
+    return 1.0 if state.t or total == 0 else min(1.0, 1 / total)
 
 
 def _largest(vector: Array) -> float:

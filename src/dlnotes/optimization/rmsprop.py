@@ -266,8 +266,9 @@ def update(
     xp = array_namespace(theta)
     v = running_mean_square(state.v, gradient, decay=decay)
     m = None if state.m is None else running_mean(state.m, gradient, decay=decay)
-    # v - m * m is at least 0 but for rounding
-    variance = v if m is None else xp.maximum(v - m * m, xp.zeros_like(v))
+    variance = v
+    if m is not None:  # it is at least 0 but for rounding, and no square exceeds inf
+        variance = xp.maximum(v - xp.where(v < xp.inf, m * m, 0.0), xp.zeros_like(v))
     step = gradient / (xp.sqrt(variance) + epsilon)
     b = None if state.b is None else velocity(state.b, step, mu=mu)
     return theta - learning_rate * (step if b is None else b), State(v, m, b)

@@ -38,7 +38,7 @@ from collections.abc import Callable
 
 from jaxtyping import Float
 
-from dlnotes.arrays import Array, array_namespace, checked, device_of
+from dlnotes.arrays import Array, anywhere, array_namespace, checked, device_of
 from dlnotes.checks import at_least, integer, positive
 
 
@@ -257,7 +257,7 @@ def descent_damping(
     Raises
     ------
     ValueError
-        If the limit is not positive.
+        If the limit is not positive, or a second derivative is not finite.
 
     Examples
     --------
@@ -272,6 +272,8 @@ def descent_damping(
     """
     positive(smallest=smallest)
     xp = array_namespace(hessian)
+    if anywhere(~xp.isfinite(hessian)):
+        raise ValueError("hessian must be finite, got NaN or infinity")
     lacking = smallest - xp.linalg.eigvalsh(hessian)
     return xp.max(xp.where(lacking > 0, lacking, 0 * lacking))
 
