@@ -7,6 +7,7 @@ import numpy as np
 
 from dlnotes.exercises.drawing import either, reals, shape
 from dlnotes.exercises.exercise import Answer, Exercise, Mistake
+from dlnotes.exercises.optimization.rmsprop import mean_square
 from dlnotes.optimization.adadelta import State, update
 
 Average = Callable[[Any, Any, float], Any]
@@ -32,15 +33,11 @@ def _running(rng: np.random.Generator) -> dict[str, Any]:
     return either(rng, case)
 
 
-def _mean(v: Any, g: Any, decay: float) -> Any:
-    return decay * v + (1 - decay) * g**2
-
-
 def _adadelta(
     step: Step = lambda g, v, u, epsilon: np.sqrt((u + epsilon) / (v + epsilon)) * g,
     of: Callable[..., Any] = lambda delta, **_others: delta,
     *,
-    average: Average = _mean,
+    average: Average = mean_square,
     sign: int = -1,
     keep: bool = True,
 ) -> Answer:
@@ -58,7 +55,7 @@ def _adadelta(
         delta = step(gradient, v, state.u, epsilon)
         new = theta + sign * learning_rate * delta
         moved = of(delta, theta=new, gradient=gradient, learning_rate=learning_rate)
-        return new, State(v, _mean(state.u, moved, decay)) if keep else state
+        return new, State(v, mean_square(state.u, moved, decay)) if keep else state
 
     return answer
 
@@ -73,7 +70,9 @@ def _late(
 ) -> tuple[Any, Any]:
     """Divide by the mean square of before this gradient."""
     delta = np.sqrt((state.u + epsilon) / (state.v + epsilon)) * gradient
-    new = State(_mean(state.v, gradient, decay), _mean(state.u, delta, decay))
+    new = State(
+        mean_square(state.v, gradient, decay), mean_square(state.u, delta, decay)
+    )
     return theta - learning_rate * delta, new
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from dlnotes.exercises.drawing import either, reals, shape, whole
 from dlnotes.exercises.exercise import Answer, Exercise, Mistake
+from dlnotes.exercises.optimization.rmsprop import UPHILL
 from dlnotes.optimization.adam import State
 from dlnotes.optimization.adam_variants import (
     AdamaxState,
@@ -19,7 +20,6 @@ from dlnotes.optimization.adam_variants import (
 
 Step = Callable[..., Any]
 
-UPHILL = "You go uphill: the step is added where it should be subtracted."
 UNCOUNTED = (
     "Your step is right, but the state that you return still has the number of steps "
     "made before it."

@@ -36,12 +36,13 @@ def _running(rng: np.random.Generator, *, centered: bool = False) -> dict[str, A
     return either(rng, case)
 
 
-def _mean(v: Any, g: Any, decay: float) -> Any:
+def mean_square(v: Any, g: Any, decay: float) -> Any:
+    """Average the square of a gradient with the mean of those before."""
     return decay * v + (1 - decay) * g**2
 
 
 def _rmsprop(
-    average: Average = _mean,
+    average: Average = mean_square,
     step: Step = lambda g, v, _old, epsilon: g / (np.sqrt(v) + epsilon),
     *,
     sign: int = -1,
@@ -160,7 +161,7 @@ def _centered(
         decay: float = 0.99,
         epsilon: float = 1e-8,
     ) -> tuple[Any, Any]:
-        v = _mean(state.v, gradient, decay)
+        v = mean_square(state.v, gradient, decay)
         m = decay * state.m + (1 - decay) * gradient
         move = learning_rate * step(gradient, v, m, state.m, epsilon)
         return theta + sign * move, State(v, m) if keep else state
@@ -184,7 +185,7 @@ def _of_distances(
 ) -> tuple[Any, Any]:
     """Average the squares of the distances from the mean."""
     m = decay * state.m + (1 - decay) * gradient
-    v = _mean(state.v, gradient - m, decay)
+    v = mean_square(state.v, gradient - m, decay)
     return theta - learning_rate * gradient / (np.sqrt(v) + epsilon), State(v, m)
 
 
