@@ -34,5 +34,6 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "schedules",
         "choosing",
     ),
+    "training": (),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
