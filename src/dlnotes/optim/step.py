@@ -7,21 +7,23 @@ cache.  Each number is updated by itself, so the result is the same.
 
 What is used of PyTorch is documented, except ``_init_group`` of its optimizers, which
 makes the state and refuses what they do not take, ``found_inf`` and ``grad_scale``,
-which its gradient scaler sets on an optimizer, and ``_foreach_copy_`` and
-``_foreach_add_``, by which its own optimizers write many arrays in one call.
+which its gradient scaler sets on an optimizer, ``_foreach_copy_`` and
+``_foreach_add_``, by which its own optimizers write many arrays in one call, and the
+two functions by which its distributed training puts arrays end to end and back.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import signature
 from itertools import groupby
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from dlnotes.optimization import gradient_descent
 
-BLOCK = 2**20  # numbers that are read at once on a CPU, of all that is kept together
+BLOCK = 2**19  # parameters that are read at once on a CPU
 PLAIN = (Tensor, torch.nn.Parameter)
 
 Group = dict[str, Any]
@@ -137,7 +139,8 @@ class SectionOptimizer(torch.optim.Optimizer):
         group: Group,  # noqa: ARG002  # for those who take sparse gradients
     ) -> Row:
         """Return what a step reads, and writes into but for the gradient."""
-        return real(parameter, cast(Tensor, parameter.grad), *kept)
+        row = [parameter, cast(Tensor, parameter.grad), *kept]
+        return real(*row) if parameter.is_complex() else row
 
     def _arguments(self, group: Group, counts: Counts) -> dict[str, Any]:  # noqa: ARG002
         """Return the settings of the section's step."""
@@ -201,12 +204,11 @@ def take(step: Step, rows: list[Row], *, together: bool) -> None:
             ):
                 before.copy_(after)
             continue
-        columns = [list(each) for each in zip(*block, strict=True)]
-        results = step(*map(torch.cat, columns))
-        sizes = [each.numel() for each in columns[0]]
+        columns = list(zip(*block, strict=True))
+        results = step(*map(_flatten_dense_tensors, columns))
         written = (columns[0], *columns[2:])  # but not the gradients
         for many, made in zip(written, results, strict=True):
-            torch._foreach_copy_(many, torch.split(made, sizes))
+            torch._foreach_copy_(many, _unflatten_dense_tensors(made, many))
 
 
 def _blocks(rows: list[Row]) -> Iterator[list[Row]]:
@@ -215,9 +217,8 @@ def _blocks(rows: list[Row]) -> Iterator[list[Row]]:
         if kind is None:
             yield from ([row] for row in alike)
         else:
-            flat = [[x.view(-1) for x in row] for row in alike]
-            limit = BLOCK // len(flat[0]) if kind[1].type == "cpu" else None
-            yield from _of_one_size(flat, limit)
+            limit = BLOCK if kind[1].type == "cpu" else None
+            yield from _of_one_size(alike, limit)
 
 
 def _kind(row: Row) -> tuple[torch.dtype, torch.device] | None:
@@ -225,22 +226,18 @@ def _kind(row: Row) -> tuple[torch.dtype, torch.device] | None:
     theta, gradient = row[:2]
     plain = type(theta) in PLAIN and type(gradient) in PLAIN
     if plain and gradient.layout is torch.strided:
-        for each in row:
-            if not each.is_contiguous():
-                return None
         return theta.dtype, theta.device
     return None
 
 
-def _of_one_size(rows: list[Row], limit: int | None) -> Iterator[list[Row]]:
+def _of_one_size(rows: Iterable[Row], limit: int | None) -> Iterator[list[Row]]:
     """Yield blocks of about as many numbers each; without a limit, all rows at once."""
     block: list[Row] = []
     length = 0
     for row in rows:
         size = row[0].numel()
         if limit and size > limit:
-            parts = zip(*(torch.split(each, limit) for each in row), strict=True)
-            yield from ([list(part)] for part in parts)
+            yield from _pieces(row, limit)
             continue
         block.append(row)
         length += size
@@ -249,6 +246,15 @@ def _of_one_size(rows: list[Row], limit: int | None) -> Iterator[list[Row]]:
             block, length = [], 0
     if block:
         yield block
+
+
+def _pieces(row: Row, limit: int) -> Iterator[list[Row]]:
+    """Cut a row whose numbers lie one after the other, and leave another whole."""
+    if all(each.is_contiguous() for each in row):
+        flat = (torch.split(each.view(-1), limit) for each in row)
+        yield from ([list(piece)] for piece in zip(*flat, strict=True))
+    else:
+        yield [row]
 
 
 def real(*tensors: Tensor) -> list[Tensor]:
