@@ -106,19 +106,47 @@ SIZES: dict[str, list[tuple[int, ...]]] = {
 }
 
 
+def parameters(sizes: list[tuple[int, ...]]) -> list[torch.nn.Parameter]:
+    """Return parameters that have a gradient."""
+    theta = [torch.nn.Parameter(torch.ones(size)) for size in sizes]
+    for each in theta:
+        each.grad = torch.ones_like(each)
+    return theta
+
+
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("engine", LIBRARIES)
 def test_a_step_of_an_optimizer(
     benchmark: Any, engine: str, name: str, sizes: str
 ) -> None:
-    theta = [torch.nn.Parameter(torch.ones(size)) for size in SIZES[sizes]]
-    for each in theta:
-        each.grad = torch.ones_like(each)
+    theta = parameters(SIZES[sizes])
     kind, settings = OPTIMIZERS[name]
     optimizer = getattr(LIBRARIES[engine].optim, kind)(theta, foreach=True, **settings)
     benchmark.group = f"step of {name}, {sizes}"
 
     benchmark(optimizer.step)
+
+    assert all((each < 1).all() for each in theta)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's, of its own code
+@pytest.mark.filterwarnings("ignore:Profiler record function")
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("engine", ["compiled"])
+def test_a_compiled_step_of_an_optimizer(
+    benchmark: Any, engine: str, name: str
+) -> None:
+    assert engine == "compiled"  # which the table calls it
+    (sizes, *_) = SIZES
+    theta = parameters(SIZES[sizes])
+    kind, settings = OPTIMIZERS[name]
+    torch.compiler.reset()  # it compiles a function for eight classes, and no more
+    step = torch.compile(getattr(dlnotes.optim, kind)(theta, **settings).step)
+    for _ in range(2):  # a first step is not like the others
+        step()
+    benchmark.group = f"step of {name}, {sizes}"
+
+    benchmark(step)
 
     assert all((each < 1).all() for each in theta)
