@@ -144,7 +144,7 @@ def test_a_compiled_step_of_an_optimizer(
     torch.compiler.reset()  # it compiles a function for eight classes, and no more
     step = torch.compile(getattr(dlnotes.optim, kind)(theta, **settings).step)
     for _ in range(2):  # a first step is not like the others
-        step()
+        step()  # type: ignore[no-untyped-call]
     benchmark.group = f"step of {name}, {sizes}"
 
     benchmark(step)

@@ -608,12 +608,14 @@ def test_parameters_that_do_not_lie_in_a_row_are_updated_in_place(name: str) -> 
         torch.manual_seed(0)
         whole = torch.randn(4, 6)
         images = torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)
-        theta = [nn.Parameter(whole.T), nn.Parameter(images), nn.Parameter(whole[:, 0])]
-        descend(each(theta[:2], lr=0.1), 3)
+        large = torch.randn(2, BLOCK).T
+        theta = [nn.Parameter(each) for each in (whole.T, images, large)]
+        descend(each(theta, lr=0.1), 3)
         ends.append([whole, *theta])
 
     torch.testing.assert_close(*ends)
     assert ends[0][2].is_contiguous(memory_format=torch.channels_last)
+    assert ends[0][3].T.is_contiguous()
 
 
 @either

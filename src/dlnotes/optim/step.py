@@ -23,8 +23,8 @@ from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from dlnotes.optimization import gradient_descent
 
-BLOCK = 2**19  # parameters that are read at once on a CPU
-PLAIN = (Tensor, torch.nn.Parameter)
+BLOCK = 2**20  # numbers that are read at once on a CPU, of all that is kept together
+PLAIN = {Tensor, torch.nn.Parameter}
 
 Group = dict[str, Any]
 Row = list[Tensor]  # a parameter, its gradient, and what is kept for it
@@ -208,7 +208,8 @@ def take(step: Step, rows: list[Row], *, together: bool) -> None:
         results = step(*map(_flatten_dense_tensors, columns))
         written = (columns[0], *columns[2:])  # but not the gradients
         for many, made in zip(written, results, strict=True):
-            torch._foreach_copy_(many, _unflatten_dense_tensors(made, many))
+            parts = _unflatten_dense_tensors(made, many)  # type: ignore[no-untyped-call]
+            torch._foreach_copy_(many, parts)
 
 
 def _blocks(rows: list[Row]) -> Iterator[list[Row]]:
@@ -217,13 +218,13 @@ def _blocks(rows: list[Row]) -> Iterator[list[Row]]:
         if kind is None:
             yield from ([row] for row in alike)
         else:
-            limit = BLOCK if kind[1].type == "cpu" else None
+            limit = BLOCK // len(rows[0]) if kind[1].type == "cpu" else None
             yield from _of_one_size(alike, limit)
 
 
 def _kind(row: Row) -> tuple[torch.dtype, torch.device] | None:
     """Return dtype and device of a row, or None if it is not to be cut or joined."""
-    theta, gradient = row[:2]
+    theta, gradient = row[0], row[1]
     plain = type(theta) in PLAIN and type(gradient) in PLAIN
     if plain and gradient.layout is torch.strided:
         return theta.dtype, theta.device
