@@ -167,7 +167,7 @@ class _Ramp(Callback):
             group["lr"] = float(self.rates[run.steps])
 
     def after_step(self, run: Run, loss: Tensor) -> None:
-        if not loss.isfinite():
+        if not loss.isfinite():  # on a GPU; on a CPU `fit` has stopped before
             run.stop = True
             return
         self.losses.append(loss.item())

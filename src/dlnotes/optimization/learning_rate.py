@@ -285,8 +285,9 @@ def has_diverged(
     at_least(1, factor=factor)
     entries(1, losses=losses)
     xp, last = array_namespace(losses), losses[-1]
-    least = xp.min(losses)
-    return ~(xp.isfinite(last) & ((last / factor <= least) | (least < 0)))
+    number, least = xp.isfinite(last), xp.min(losses)
+    share = xp.where(number, last, xp.zeros_like(last)) / factor
+    return ~(number & ((share <= least) | (least < 0)))
 
 
 @checked
@@ -465,7 +466,8 @@ def picks(
     losses
         The loss, usually smoothed, at each of them; all are finite.
     skip
-        How many of the first losses to leave out.
+        How many of the first losses to leave out.  For mini-batches of two or four
+        instances ten may be too few.
 
     Returns
     -------
