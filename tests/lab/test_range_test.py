@@ -211,7 +211,7 @@ def test_a_loss_below_zero_ends_nothing() -> None:
 
 
 def test_if_not_said_otherwise_ten_losses_are_left_and_a_tenth_is_new() -> None:
-    model, values = nn.Linear(1, 1), iter([0.01, *[2.0] * 20])
+    model, values = nn.Linear(1, 1), iter([0.01, *[2.0] * 12, 3.0, 4.0, 5.0])
     sizes: list[int] = []
 
     def loss(outputs: Tensor, _: Tensor) -> Tensor:

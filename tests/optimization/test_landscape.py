@@ -120,7 +120,7 @@ def test_next_to_its_minimum_a_plateau_is_a_parabola() -> None:
     for distance in (1e-9, 1e-30, 1e-150):
         loss, _ = plateau(np.array([distance, 0.0]))
 
-        assert float(loss) == pytest.approx(distance**2 / 2, rel=1e-12)
+        assert float(loss) == pytest.approx(distance**2 / 2, rel=1e-12, abs=0)
 
 
 def test_a_tilt_keeps_two_wells_up_to_the_limit_and_the_left_one_is_deeper() -> None:
@@ -319,6 +319,12 @@ def test_the_tolerance_is_a_share_of_a_large_eigenvalue(scale: float) -> None:
     kinds = named(np.zeros((1, 3)), ones) + named(np.zeros((3, 2)), np.stack(edges))
 
     assert kinds == ["undecided", "undecided", "minimum", "saddle"]
+
+
+def test_where_all_eigenvalues_are_tiny_none_decides() -> None:
+    hessians = np.stack([np.diag([-1e-8, 1e-7]), np.diag([1e-7, 2e-7])])
+
+    assert named(np.zeros((2, 2)), hessians) == ["undecided"] * 2
 
 
 def test_derivatives_that_are_not_finite_are_refused() -> None:
