@@ -330,11 +330,12 @@ def test_where_all_eigenvalues_are_tiny_none_decides() -> None:
 def test_derivatives_that_are_not_finite_are_refused() -> None:
     still, bad = np.zeros((1, 2)), np.array([[np.nan, -1.0]])
 
-    for call in (
+    calls: list[Callable[[], Any]] = [
         lambda: classify_critical_points(still, np.diag([np.nan, 1.0])[None]),
         lambda: classify_critical_points(bad, np.eye(2)[None]),
         lambda: saddle_index(bad),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(ValueError, match="must be finite, got NaN or infinity"):
             call()
 

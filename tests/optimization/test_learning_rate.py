@@ -311,7 +311,7 @@ def test_rates_in_another_unit_are_picked_in_that_unit() -> None:
     rates, losses = curve(np.random.default_rng(3))
 
     ours, theirs = picks(rates, losses), picks(1000 * rates, 5 * losses)
-    tiny = steepest_rate(np.float32([1e-30, 1e-25]), np.float32([2, 1]))
+    tiny = steepest_rate(*np.array([[1e-30, 1e-25], [2, 1]], dtype=np.float32))
 
     np.testing.assert_allclose(theirs, 1000 * np.array(ours))
     assert float(tiny) == pytest.approx(10**-27.5, abs=0, rel=1e-5)
