@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from dlnotes.checks import at_least, generator, in_range, integer, pair, positive
+from dlnotes.checks import (
+    at_least,
+    entries,
+    finite,
+    generator,
+    in_range,
+    integer,
+    pair,
+    positive,
+)
 
 Check = Callable[..., Any]
 REFUSED = [
@@ -105,3 +114,32 @@ def test_a_seed_is_no_generator() -> None:
 
     with pytest.raises(TypeError, match=r"rng must be a numpy\.random\.Generator.*int"):
         generator(rng=0)
+
+
+def test_an_array_with_too_few_entries_is_named(array: Callable[[Any], Any]) -> None:
+    entries(2, scores=array(np.ones((2, 0))))
+
+    with pytest.raises(ValueError, match="scores must have at least 1 entry, got 0"):
+        entries(1, scores=array(np.ones((0, 3))))
+    with pytest.raises(ValueError, match="scores must have at least 3 entries, got 2"):
+        entries(3, rates=array(np.ones(3)), scores=array(np.ones(2)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_an_array_that_is_not_finite_is_named(
+    bad: float, array: Callable[[Any], Any]
+) -> None:
+    finite(matrix=array(np.ones((2, 2))))
+
+    with pytest.raises(ValueError, match="matrix must be finite, got NaN or infinity"):
+        finite(vector=array(np.ones(1)), matrix=array(np.array([[1.0, bad]])))
+
+
+def test_an_array_without_numbers_is_let_through() -> None:
+    def grown(x: torch.Tensor) -> torch.Tensor:
+        finite(x=x)
+        return x + 1
+
+    compiled = torch.compile(grown, fullgraph=True, backend="eager")
+
+    assert compiled(torch.tensor([np.inf])).tolist() == [np.inf]

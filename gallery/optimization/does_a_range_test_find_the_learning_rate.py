@@ -95,7 +95,7 @@ RULES = ("half of largest", "below turning point", "tenth of turning point", "st
 picked = {}
 for name in OPTIMIZERS:
     curves = [tested(name, seed, exponential_ramp) for seed in SEEDS]
-    found = [picks(each.rates[10:], each.smoothed[10:]) for each in curves]
+    found = [picks(each.rates, each.smoothed) for each in curves]
     picked[name] = np.array(found)
     for rule, rates in zip(RULES, picked[name].T, strict=True):
         low, middle, high = np.quantile(rates, (0, 0.5, 1))

@@ -3,7 +3,8 @@
 The numbers that tune a function are given by name, ``at_least(0, learning_rate=0.1)``,
 and a `ValueError` names the one that does not fit, what was wanted and what came.  NaN
 fits nowhere.  A number inside an array of PyTorch or JAX is let through: to look at it
-would stop a compilation, or wait for a GPU.
+would stop a compilation, or wait for a GPU.  Arrays themselves are looked at where data
+enter, if there are numbers to look at.
 """
 
 from numbers import Integral
@@ -11,7 +12,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["at_least", "generator", "in_range", "integer", "pair", "positive"]
+from dlnotes.arrays import anywhere, array_namespace
+
+__all__ = [
+    "at_least",
+    "entries",
+    "finite",
+    "generator",
+    "in_range",
+    "integer",
+    "pair",
+    "positive",
+]
 
 
 def at_least(low: float, /, **numbers: Any) -> None:
@@ -103,6 +115,43 @@ def pair(low: int, /, **settings: int | tuple[int, ...]) -> tuple[int, int]:
             f"{name} must be an int or a pair of ints, at least {low}, got {setting}"
         )
     return both[0], both[1]
+
+
+def entries(low: int, /, **arrays: Any) -> None:
+    """Refuse an array that has too few entries, or rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlnotes.checks import entries
+    >>> entries(2, losses=np.ones(1))
+    Traceback (most recent call last):
+        ...
+    ValueError: losses must have at least 2 entries, got 1
+    """
+    for name, array in arrays.items():
+        if array.shape[0] < low:
+            noun = "entry" if low == 1 else "entries"
+            raise ValueError(
+                f"{name} must have at least {low} {noun}, got {array.shape[0]}"
+            )
+
+
+def finite(**arrays: Any) -> None:
+    """Refuse an array with an entry that is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlnotes.checks import finite
+    >>> finite(hessian=np.array([1.0, np.inf]))
+    Traceback (most recent call last):
+        ...
+    ValueError: hessian must be finite, got NaN or infinity
+    """
+    for name, array in arrays.items():
+        if anywhere(~array_namespace(array).isfinite(array)):
+            raise ValueError(f"{name} must be finite, got NaN or infinity")
 
 
 def generator(**generators: Any) -> None:

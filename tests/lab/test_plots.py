@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 
 from dlnotes.lab import plots
-from dlnotes.lab.fit import History
 from dlnotes.neurons.perceptron import Perceptron
 
 
@@ -132,20 +131,6 @@ def test_a_bar_ends_at_the_mean_and_every_seed_is_a_dot(ax: Axes) -> None:
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["first", "second"]
 
 
-def test_the_mean_of_an_epoch_stands_in_the_middle_of_its_steps(ax: Axes) -> None:
-    steps = np.array([8.0, 6.0, 5.0, 3.0, 2.0, 1.0])
-    means = steps.reshape(2, 3).mean(axis=1)
-    history = History(steps, means, np.empty(0), seconds=1.0)
-
-    plots.losses(ax, {"run": history})
-
-    faint, strong = ax.lines
-    np.testing.assert_allclose(np.asarray(faint.get_xdata()), np.arange(6) / 3)
-    np.testing.assert_array_equal(faint.get_ydata(), steps)
-    np.testing.assert_allclose(np.asarray(strong.get_xdata()), [0.5, 1.5])
-    np.testing.assert_array_equal(strong.get_ydata(), means)
-
-
 def test_a_path_is_drawn_through_its_points_and_inside_the_figure(ax: Axes) -> None:
     walk = np.array([[3.0, 1.0], [-2.0, 0.5], [1.0, -0.2]])
 
@@ -256,17 +241,6 @@ def test_an_image_that_is_the_same_everywhere_is_gray(ax: Axes, value: float) ->
     assert set(faces(ax)) == {"#808080"}
 
 
-def test_losses_that_are_not_positive_are_seen(ax: Axes) -> None:
-    steps = np.array([2.0, 0.0, -1.0])
-
-    plots.losses(ax, {"run": History(steps, steps, np.empty(0), seconds=1.0)})
-
-    assert ax.get_yscale() == "linear"
-    low, high = ax.get_ylim()
-    assert low < -1
-    assert high > 2
-
-
 @pytest.mark.parametrize("still", [np.zeros(3), np.ones(3)])
 def test_a_path_along_an_axis_has_level_lines_around_it(
     ax: Axes, still: np.ndarray
@@ -289,7 +263,6 @@ def test_level_lines_cover_losses_below_zero(ax: Axes) -> None:
 
 
 NOWHERE = np.array([[0.0, np.nan], [1.0, 2.0]])
-HISTORY = History(np.array([1.0, np.inf]), np.ones(1), np.empty(0), seconds=1.0)
 REFUSED: dict[str, tuple[Callable[[Axes], Any], str]] = {
     "a point": (lambda ax: plots.points(ax, NOWHERE, np.ones((2, 1))), "X must be fin"),
     "a third class": (
@@ -364,11 +337,6 @@ REFUSED: dict[str, tuple[Callable[[Axes], Any], str]] = {
     "a bar": (
         lambda ax: plots.bars(ax, {"a": NOWHERE[0]}, name=""),
         r"samples\['a'\] must be finite",
-    ),
-    "no run": (lambda ax: plots.losses(ax, {}), "histories must not be empty"),
-    "a loss": (
-        lambda ax: plots.losses(ax, {"a": HISTORY}),
-        r"histories\['a'\].losses must be finite",
     ),
     "no way": (lambda ax: plots.paths(ax, np.sum, {}), "walks must not be empty"),
     "a step": (

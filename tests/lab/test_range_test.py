@@ -178,7 +178,7 @@ def line(losses: list[float], rates: Any = RATES, **settings: Any) -> RangeTest:
         optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
         rates=rates,
         rng=np.random.default_rng(0),
-        **{"beta": 0.0} | settings,
+        **{"beta": 0.0, "skip": 0} | settings,
     )
 
 
@@ -189,6 +189,53 @@ def test_it_ends_at_the_first_smoothed_loss_that_is_far_above_the_least() -> Non
     np.testing.assert_array_equal(found.rates, RATES[:4])
     smoother = line([2.0, 1.0, 3.9, 4.1, 1.0], RATES[:5], beta=0.5)
     assert len(smoother.losses) == 5
+
+
+def test_the_factor_is_the_one_given() -> None:
+    assert len(line([2.0, 1.0, 1.6, 1.0], factor=1.5).losses) == 3
+    assert len(line([2.0, 1.0, 7.9, 8.1, 1.0], factor=8.0).losses) == 4
+
+
+def test_the_first_losses_end_nothing_and_are_not_the_least() -> None:
+    lucky = [0.1, 9.0, *[2.0] * 8, 0.6, 2.3, 2.5]
+
+    assert len(line([*lucky, 1.0], skip=10).losses) == 13  # above 4 times 0.6
+    assert len(line([*lucky[:10], 2.0, 2.0], RATES[:12], skip=10).losses) == 12
+    assert len(line([*lucky, 1.0]).losses) == 2
+
+
+def test_a_loss_below_zero_ends_nothing() -> None:
+    found = line([0.5, -0.1, 0.3, -5.0, -2.0, 1.0], RATES[:6])
+
+    assert len(found.losses) == 6
+
+
+def test_if_not_said_otherwise_ten_losses_are_left_and_a_tenth_is_new() -> None:
+    model, values = nn.Linear(1, 1), iter([0.01, *[2.0] * 12, 3.0, 4.0, 5.0])
+    sizes: list[int] = []
+
+    def loss(outputs: Tensor, _: Tensor) -> Tensor:
+        sizes.append(len(outputs))
+        return 0 * outputs.mean() + next(values)
+
+    def test(rates: Any, **settings: Any) -> RangeTest:
+        return range_test(
+            *(model, torch.ones(300, 1), torch.ones(300, 1)),
+            loss=loss,
+            optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+            rates=rates,
+            rng=np.random.default_rng(0),
+            **settings,
+        )
+
+    found = test(RATES[:12])
+
+    assert len(found.losses) == 12
+    np.testing.assert_allclose(found.smoothed, smoothed_losses(found.losses, beta=0.9))
+    assert sizes == [64, 64, 64, 64, 44] * 2 + [64] * 2
+    heavy = test(RATES[:4], batch_size=100, beta=0.98)
+    assert sizes[12:] == [100, 100, 100, 100]
+    np.testing.assert_allclose(heavy.smoothed, smoothed_losses(heavy.losses, beta=0.98))
 
 
 @pytest.mark.parametrize("bad", [np.inf, np.nan])
@@ -207,6 +254,38 @@ def test_it_ends_before_a_loss_that_is_no_number_unless_it_is_the_first(
 def test_rates_that_are_none_are_refused(rates: list[float]) -> None:
     with pytest.raises(ValueError, match="rates must be finite and at least 0, got"):
         line([1.0, 1.0], rates)
+
+
+@pytest.mark.parametrize(
+    ("rates", "settings", "says"),
+    [
+        (np.ones((3, 2)), {}, r"rates must have one axis, got the shape \(3, 2\)"),
+        (0.1, {}, r"rates must have one axis, got the shape \(\)"),
+        ([0.2, 0.1], {}, "rates must not fall, got"),
+        ([0.1], {"beta": 1.0}, "beta must be at least 0 and less than 1, got 1.0"),
+        ([0.1], {"factor": 0.5}, "factor must be at least 1, got 0.5"),
+        ([0.1], {"skip": -1}, "skip must be an int of at least 0, got -1"),
+    ],
+)
+def test_settings_that_are_none_are_refused_by_their_names(
+    rates: Any, settings: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        line([1.0, 1.0], rates, **settings)
+
+
+def test_a_model_of_which_there_is_no_copy_is_refused() -> None:
+    model = nn.Linear(1, 1)
+    model.last = model(torch.ones(1, 1))
+
+    with pytest.raises(RuntimeError, match="deepcopy"):
+        range_test(
+            *(model, torch.ones(1, 1), torch.ones(1, 1)),
+            loss=nn.MSELoss(),
+            optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+            rates=[0.1],
+            rng=np.random.default_rng(0),
+        )
 
 
 def test_data_are_refused_as_training_refuses_them() -> None:

@@ -116,6 +116,13 @@ def test_the_minima_are_where_the_docstrings_say(
     np.testing.assert_allclose(found.x, minimum, atol=1e-4)
 
 
+def test_next_to_its_minimum_a_plateau_is_a_parabola() -> None:
+    for distance in (1e-9, 1e-30, 1e-150):
+        loss, _ = plateau(np.array([distance, 0.0]))
+
+        assert float(loss) == pytest.approx(distance**2 / 2, rel=1e-12, abs=0)
+
+
 def test_a_tilt_keeps_two_wells_up_to_the_limit_and_the_left_one_is_deeper() -> None:
     limit = 8 / np.sqrt(27)
 
@@ -180,6 +187,32 @@ def test_the_error_of_the_quotient_is_the_square_of_its_step() -> None:
     found = hessian_vector(lambda t: t**3, theta, v, h=0.1)
 
     np.testing.assert_allclose(found, 3 * theta**2 * v + 0.01 * v**3, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "share"), [("float64", 1e-8), ("float32", 1e-4), ("float16", 0.03)]
+)
+@pytest.mark.parametrize("size", [1.0, 30.0])
+def test_if_no_step_is_given_one_suits_the_precision_and_the_parameters(
+    dtype: str, share: float, size: float, array: Callable[[Any], Any]
+) -> None:
+    theta = array(np.array([1.0, size], dtype=dtype))
+    v = array(np.array([0.001, 0.0], dtype=dtype))
+
+    found = hessian(lambda t: t**3 / 3 + 2 * t, theta)
+    product = hessian_vector(lambda t: t**3 / 3 + 2 * t, theta, v)
+    nowhere = hessian_vector(lambda t: t**3, theta, 0 * v)
+
+    assert found.dtype == theta.dtype
+    np.testing.assert_allclose(found, np.diag([3.0, size**2 + 2]), rtol=share)
+    assert float(product[0]) == pytest.approx(0.003, rel=share)
+    assert [*nowhere] == [0.0, 0.0]
+
+
+def test_huge_parameters_are_moved_by_a_share_of_their_size() -> None:
+    found = hessian(lambda t: t**3, np.array([1e12, 3.0, 0.1]))
+
+    np.testing.assert_allclose(found, np.diag([3e24, 27, 0.03]), rtol=1e-8)
 
 
 @pytest.mark.verifies("eq-hessian")
@@ -276,6 +309,35 @@ def test_what_is_up_to_the_tolerance_counts_as_zero(tolerance: float) -> None:
     assert lengths == ["minimum", "not critical", "not critical"]
     assert kinds[::2] == ["minimum", "saddle", "saddle", "maximum"]
     assert kinds[1::2] == ["undecided"] * 4
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e12])
+def test_the_tolerance_is_a_share_of_a_large_eigenvalue(scale: float) -> None:
+    ones = scale * np.ones((1, 3, 3))  # the eigenvalues 3, 0 and 0, up to rounding
+    edges = [np.diag([sign * scale, scale]) for sign in (9e-7, 1.1e-6, -1.1e-6)]
+
+    kinds = named(np.zeros((1, 3)), ones) + named(np.zeros((3, 2)), np.stack(edges))
+
+    assert kinds == ["undecided", "undecided", "minimum", "saddle"]
+
+
+def test_where_all_eigenvalues_are_tiny_none_decides() -> None:
+    hessians = np.stack([np.diag([-1e-8, 1e-7]), np.diag([1e-7, 2e-7])])
+
+    assert named(np.zeros((2, 2)), hessians) == ["undecided"] * 2
+
+
+def test_derivatives_that_are_not_finite_are_refused() -> None:
+    still, bad = np.zeros((1, 2)), np.array([[np.nan, -1.0]])
+
+    calls: list[Callable[[], Any]] = [
+        lambda: classify_critical_points(still, np.diag([np.nan, 1.0])[None]),
+        lambda: classify_critical_points(bad, np.eye(2)[None]),
+        lambda: saddle_index(bad),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="must be finite, got NaN or infinity"):
+            call()
 
 
 def test_a_monkey_saddle_is_undecided_although_it_is_no_extremum() -> None:

@@ -76,6 +76,19 @@ def test_no_other_rate_has_a_smaller_factor_than_the_best(
         assert factor(hessian, share * best, mu) > least
 
 
+@pytest.mark.parametrize("mu", [0.99, 0.9996])
+def test_at_the_largest_rate_a_step_has_the_factor_one(
+    mu: float, rng: np.random.Generator
+) -> None:
+    hessian = bowl(rng)
+
+    largest, best = stable_rates(hessian, mu=mu)
+
+    assert factor(hessian, float(largest), mu) == pytest.approx(1, abs=1e-7)
+    assert factor(hessian, 1.01 * float(largest), mu) > 1.001
+    assert best < largest
+
+
 def test_half_of_the_largest_rate_is_best_only_if_all_curvatures_are_equal() -> None:
     shares = []
     for curvatures in ([3.0, 3.0, 3.0], [1.0, 2.0, 9.0], [1.0, 1.0, 999.0]):
@@ -105,7 +118,7 @@ def test_a_hessian_of_no_bowl_is_refused(
 
 
 @pytest.mark.verifies("eq-lr-range")
-@pytest.mark.parametrize("steps", [2, 3, 101])
+@pytest.mark.parametrize("steps", [2, 3, 701])
 def test_the_exponential_ramp_is_numpy_s_and_pytorch_s(
     steps: int, rng: np.random.Generator
 ) -> None:
@@ -120,6 +133,23 @@ def test_the_exponential_ramp_is_numpy_s_and_pytorch_s(
         assert rate == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-10)
         optimizer.step()
         schedule.step()
+
+
+@pytest.mark.parametrize("ramp", [exponential_ramp, linear_ramp])
+def test_the_ends_of_a_ramp_are_exact(
+    ramp: Callable[..., Any], rng: np.random.Generator
+) -> None:
+    for low, high in 10 ** np.sort(rng.uniform(-9, 3, size=(200, 2))):
+        rates = ramp(low, high, 37)
+
+        assert (rates[0], rates[-1]) == (low, high)
+        assert (np.diff(rates) > 0).all()
+
+
+def test_a_ramp_may_go_over_all_powers_of_ten() -> None:
+    np.testing.assert_allclose(
+        exponential_ramp(1e-200, 1e200, 5), [1e-200, 1e-100, 1, 1e100, 1e200]
+    )
 
 
 @pytest.mark.verifies("eq-lr-linear")
@@ -163,6 +193,11 @@ def test_a_smoothed_loss_is_a_mean_with_weights_that_fall(
         assert ours[k] == pytest.approx(np.average(losses[: k + 1], weights=weights))
 
 
+def test_a_first_loss_that_is_infinite_stays_so_and_a_tenth_is_new() -> None:
+    assert smoothed_losses(np.array([np.inf, 1.0])).tolist() == [np.inf, np.inf]
+    assert smoothed_losses(np.array([0.0, 1.9]))[1] == pytest.approx(1.0)  # 0.1 / 0.19
+
+
 def test_equal_losses_stay_as_they_are_and_precision_too() -> None:
     losses = np.full(200, 2.5, dtype=np.float32)
 
@@ -203,6 +238,10 @@ def test_divergence_is_a_last_loss_far_above_the_least(
         ([1.0, 9.0, 2.0], False),
         ([0.0, 0.0], False),
         ([0.0, 1e-9], True),
+        ([-5.0], False),
+        ([-5.0, -4.9], False),
+        ([0.3, -0.1, 0.2], False),
+        ([-5.0, np.nan], True),
     ],
 )
 def test_what_is_no_number_has_diverged_and_what_came_back_has_not(
@@ -210,6 +249,11 @@ def test_what_is_no_number_has_diverged_and_what_came_back_has_not(
     diverged: bool,  # noqa: FBT001
 ) -> None:
     assert bool(has_diverged(np.array(losses))) is diverged
+
+
+def test_an_infinite_factor_lets_all_pass_but_what_is_no_number() -> None:
+    for losses, diverged in (([0.0, 9.0], False), ([1.0, np.inf], True)):
+        assert bool(has_diverged(np.array(losses), factor=np.inf)) is diverged
 
 
 def curve(rng: np.random.Generator) -> tuple[Any, Any]:
@@ -228,7 +272,7 @@ def curve(rng: np.random.Generator) -> tuple[Any, Any]:
 def test_the_rules_pick_what_a_loop_finds(seed: int, run: Callable[..., Any]) -> None:
     rates, losses = curve(np.random.default_rng(seed))
 
-    found = run(picks, rates, losses)
+    found = run(partial(picks, skip=0), rates, losses)
 
     turn = 0
     for k in range(60):
@@ -267,8 +311,48 @@ def test_rates_in_another_unit_are_picked_in_that_unit() -> None:
     rates, losses = curve(np.random.default_rng(3))
 
     ours, theirs = picks(rates, losses), picks(1000 * rates, 5 * losses)
+    tiny = steepest_rate(*np.array([[1e-30, 1e-25], [2, 1]], dtype=np.float32))
 
     np.testing.assert_allclose(theirs, 1000 * np.array(ours))
+    assert float(tiny) == pytest.approx(10**-27.5, abs=0, rel=1e-5)
+
+
+def test_the_first_losses_are_left_out_ten_if_not_said_otherwise() -> None:
+    rates, losses = curve(np.random.default_rng(3))
+    losses[[0, 9, 11]] = 0.1, 0.0, 0.2  # as if everything were learned at once
+
+    for skip in (10, 12):
+        np.testing.assert_array_equal(
+            picks(rates, losses, skip=skip),
+            picks(rates[skip:], losses[skip:], skip=0),
+        )
+    assert picks(rates, losses) == picks(rates, losses, skip=10)
+
+
+def test_what_the_first_noise_does_to_a_curve_is_not_picked() -> None:
+    rates = exponential_ramp(1e-5, 10, 150)
+    falling = 0.3 + 2 / (1 + (rates / 0.03) ** 1.7) + np.maximum(0, 6 * np.log(rates))
+    found: dict[int, list[float]] = {0: [], 10: []}
+
+    for seed in range(50):
+        noise = 0.1 * np.random.default_rng(seed).normal(size=150)
+        for skip, rules in found.items():
+            rules.append(picks(rates, smoothed_losses(falling + noise), skip=skip)[3])
+
+    lost = {skip: sum(rate < 1e-3 for rate in rules) for skip, rules in found.items()}
+    assert lost[10] == 0
+    assert lost[0] > 5
+
+
+def test_half_precision_has_the_largest_rate_at_its_step() -> None:
+    rates = torch.arange(3000.0).half()  # whole numbers from 2,048 on are even
+    losses = torch.full((3000,), 2.0, dtype=torch.float16)
+    losses[1000], losses[2500:] = 1.0, 3.0
+
+    assert float(largest_rate(rates, losses)) == float(rates[2499])
+    assert float(largest_rate(rates, losses[:2500].repeat(2)[:3000])) == float(
+        rates[2999]
+    )
 
 
 @pytest.mark.parametrize(
@@ -303,11 +387,14 @@ def test_settings_out_of_range_and_missing_losses_are_refused() -> None:
     with pytest.raises(ValueError, match="hessian must be finite, got NaN or infinity"):
         stable_rates(np.array([[1.0, np.nan], [0.0, 1.0]]))
     for call in (smoothed_losses, has_diverged):
-        with pytest.raises(ValueError, match="losses must be at least 1, got 0 of"):
+        with pytest.raises(ValueError, match="losses must have at least 1 entry, got"):
             call(none)
     for rule in (turning_point, largest_rate):
-        with pytest.raises(ValueError, match="losses must be at least 1, got 0 of"):
+        with pytest.raises(ValueError, match="losses must have at least 1 entry, got"):
             rule(none, none)
-    for pick in (steepest_rate, picks):
-        with pytest.raises(ValueError, match="losses must be at least 2, got 1 of"):
-            pick(some[:1], some[:1])
+    with pytest.raises(ValueError, match="losses must have at least 2 entries, got 1"):
+        steepest_rate(some[:1], some[:1])
+    with pytest.raises(ValueError, match="losses must have at least 12 entries, got 3"):
+        picks(some, some)
+    with pytest.raises(ValueError, match="skip must be an int of at least 0, got -1"):
+        picks(some, some, skip=-1)

@@ -217,9 +217,9 @@ def test_what_cannot_be_a_mini_batch_is_refused() -> None:
 
     with pytest.raises(ValueError, match="at most the number of instances, 2, got 3"):
         minibatch_variance(X, batch_size=3)
-    with pytest.raises(ValueError, match="must be at least one instance, got none"):
+    with pytest.raises(ValueError, match="batch must have at least 1 entry, got 0"):
         minibatch_gradient(X, y, w, b, none)
-    with pytest.raises(ValueError, match="must be at least one instance, got none"):
+    with pytest.raises(ValueError, match="sizes must have at least 1 entry, got 0"):
         accumulated_gradient(np.zeros((0, 1)), none)
     with pytest.raises(ValueError, match="sizes must be at least 1"):
         accumulated_gradient(np.ones(2), np.array([2, 0]))

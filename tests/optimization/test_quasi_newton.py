@@ -594,6 +594,74 @@ def test_an_interval_is_left_when_it_is_as_narrow_as_pytorch_s(
         np.testing.assert_allclose(ours, theirs.detach(), rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("curvature", "start", "tolerance"),
+    [
+        ((1e10, 1e8), (1e-6, 1e-6), 1e-4),  # the step is small, not the change
+        ((4.0, 1.0), (0.125, 0.05), 0.1),  # the change is small, not the step
+    ],
+    ids=["step", "change"],
+)
+def test_either_a_small_step_or_a_small_change_of_the_loss_is_the_last(
+    curvature: Any, start: Any, tolerance: float
+) -> None:
+    a, theta = np.array(curvature), np.array(start)
+
+    def evaluate(at: Any) -> Any:
+        return float(at @ (a * at)) / 2, a * at
+
+    def moved(steps: int) -> tuple[Any, Any]:
+        return minimize(
+            evaluate,
+            theta,
+            iterations=steps,
+            evaluations=25 * steps,
+            tolerance_change=tolerance,
+        )
+
+    found, state = moved(20)
+
+    step, change = abs(found - theta).max(), evaluate(theta)[0] - evaluate(found)[0]
+    assert state.t == 1
+    assert (step <= tolerance) != (change < tolerance)
+    assert abs(evaluate(found)[1]).max() > 1e-3  # so it is not the gradient
+
+
+def test_the_width_of_an_interval_is_that_of_the_step_in_the_parameters() -> None:
+    evaluate = evaluated(lambda at: 500 * (at**2).sum())
+
+    found, _ = minimize(
+        evaluate,
+        np.array([0.1]),
+        learning_rate=0.9,
+        iterations=1,
+        evaluations=20,
+        tolerance_change=1e-2,
+    )
+
+    assert abs(found[0]) < 1e-6
+
+
+def test_a_decrease_of_a_few_ten_thousandths_of_the_slope_is_enough() -> None:
+    def phi(rate: float) -> Trial[Any]:
+        return Trial(rate, -5e-4 * (rate > 0), -0.1 if rate else -1.0, np.zeros(1))
+
+    assert line_search(phi, phi(0.0), 1.0)[1] == 1
+
+
+def test_without_any_tolerance_it_ends_too() -> None:
+    a, b = (Trial(2.0, 1.0, slope, np.zeros(1)) for slope in (-1.0, 1.0))
+
+    assert cubic_minimum(a, b) == 2.0
+    assert cubic_minimum(a, b, (2.0, 4.0)) == 3.0
+
+
+@pytest.mark.parametrize("evaluations", [1.5, 0, -5])
+def test_evaluations_that_are_none_are_refused(evaluations: Any) -> None:
+    with pytest.raises(ValueError, match="evaluations must be an int of at least 1"):
+        minimize(evaluated(rosenbrock), np.ones(2), evaluations=evaluations)
+
+
 def test_it_is_done_where_the_gradient_is_zero_or_the_tolerance() -> None:
     calls: list[Any] = []
 

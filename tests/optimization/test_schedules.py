@@ -437,6 +437,34 @@ def test_rates_that_are_none_or_in_the_wrong_order_are_refused(
             schedule(np.arange(3), high=1.0, **settings | {"low": -0.1})
 
 
+def test_whole_numbers_as_settings_and_one_rate_for_both_bounds_will_do() -> None:
+    k = np.arange(3)
+
+    assert exponential_decay(k, high=1, factor=1).tolist() == [1.0, 1.0, 1.0]
+    assert exponential_decay(k, high=2, factor=0).tolist() == [2.0, 0.0, 0.0]
+    assert cosine_decay(k, steps=2, high=0.5, low=0.5).tolist() == [0.5] * 3
+    assert warm_up(k, steps=2, high=0.5, low=0.5).tolist() == [0.5] * 3
+
+
+def test_a_step_leaves_a_tenth_and_a_cycle_repeats_if_not_said_otherwise() -> None:
+    k = np.arange(12)
+
+    np.testing.assert_allclose(step_decay(k, high=1.0, period=6)[6:], 0.1)
+    np.testing.assert_allclose(
+        cosine_restarts(k, period=6, high=1.0)[:6],
+        cosine_restarts(k, period=6, high=1.0)[6:],
+        rtol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("rate", [2.0, 3.0])
+def test_there_is_no_noise_floor_where_descent_diverges(rate: float) -> None:
+    curvature = np.array([0.1, 1.0])
+
+    with pytest.raises(ValueError, match="learning_rate must be below 2 / curvature"):
+        noise_floor(curvature, curvature, learning_rate=rate)
+
+
 def test_a_negative_rate_has_no_noise_floor() -> None:
     with pytest.raises(ValueError, match=r"learning_rate must be at least 0, got -0.1"):
         noise_floor(np.ones(1), np.ones(1), learning_rate=-0.1)

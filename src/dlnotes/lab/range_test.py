@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Module
 
-from dlnotes.checks import integer
+from dlnotes.checks import at_least, in_range, integer
 from dlnotes.lab.fit import Callback, Loss, Run, fit
 from dlnotes.optimization.adam import bias_correction
 from dlnotes.optimization.learning_rate import has_diverged
@@ -23,7 +23,8 @@ class RangeTest:
     """The rates that a range test came to, and the loss of the batch at each.
 
     The loss is computed before the step with the rate of its place.  The test ends
-    before the first loss that is not finite.
+    before the first loss that is not finite.  The first smoothed losses are means of so
+    few that little can be read off them.
     """
 
     rates: Float[np.ndarray, "steps"]
@@ -43,6 +44,7 @@ def range_test(  # noqa: PLR0913  # as many choices as training has
     rng: np.random.Generator,
     beta: float = 0.9,
     factor: float = 4.0,
+    skip: int = 10,
 ) -> RangeTest:
     """Train while the learning rate rises, and leave everything as it was.
 
@@ -64,16 +66,20 @@ def range_test(  # noqa: PLR0913  # as many choices as training has
     optimizer
         The optimizer of the model's parameters; all its groups get the same rate.
     rates
-        The learning rate of each step, such as
+        The learning rate of each step, which does not fall, such as
         :func:`~dlnotes.optimization.learning_rate.exponential_ramp` makes them.
     batch_size
         How many instances to take at a step.
     rng
         The source of the order of the instances.
     beta
-        How much to smooth the losses.
+        How much to smooth the losses, at least 0 and less than 1.
     factor
-        How far above its least value the smoothed loss ends the test.
+        How far above its least value the smoothed loss ends the test, at least 1; see
+        :func:`~dlnotes.optimization.learning_rate.has_diverged`.
+    skip
+        How many of the first smoothed losses cannot end it, nor be the least, since
+        they are means of few: one low loss would be enough.
 
     Returns
     -------
@@ -83,10 +89,12 @@ def range_test(  # noqa: PLR0913  # as many choices as training has
     Raises
     ------
     ValueError
-        If there is no rate, one is negative or not finite, or as
-        :func:`~dlnotes.lab.fit.fit` has it.
+        If there is no rate, one is negative or not finite, they fall, a setting is out
+        of its range, or as :func:`~dlnotes.lab.fit.fit` has it.
     FloatingPointError
         If the first loss is not finite.
+    RuntimeError
+        If the model keeps something that PyTorch cannot copy, such as its last output.
 
     Examples
     --------
@@ -112,11 +120,18 @@ def range_test(  # noqa: PLR0913  # as many choices as training has
     (True, True)
     """
     rates = np.asarray(rates, dtype=float)
+    if rates.ndim != 1:
+        raise ValueError(f"rates must have one axis, got the shape {rates.shape}")
     if not (rates.size and np.isfinite(rates).all() and (rates >= 0).all()):
         raise ValueError(f"rates must be finite and at least 0, got {rates}")
+    if (np.diff(rates) < 0).any():
+        raise ValueError(f"rates must not fall, got {rates}")
     integer(1, batch_size=batch_size)
+    integer(0, skip=skip)
+    in_range(0, 1, half_open=True, beta=beta)
+    at_least(1, factor=factor)
     model, optimizer, loss, rng = deepcopy((model, optimizer, loss, rng))
-    ramp = _Ramp(rates, beta, factor)
+    ramp = _Ramp(rates, beta, factor, skip)
     steps_per_epoch = max(1, -(-len(X) // batch_size))
     devices = [X.device] if X.is_cuda else []
     with torch.random.fork_rng(devices), ramp.ended_by_divergence():
@@ -142,6 +157,7 @@ class _Ramp(Callback):
     rates: Float[np.ndarray, "steps"]
     beta: float
     factor: float
+    skip: int
     losses: list[float] = field(default_factory=list)
     smoothed: list[float] = field(default_factory=list)
     mean: Float[np.ndarray, "1"] = field(default_factory=lambda: np.zeros(1))
@@ -151,13 +167,14 @@ class _Ramp(Callback):
             group["lr"] = float(self.rates[run.steps])
 
     def after_step(self, run: Run, loss: Tensor) -> None:
-        if not loss.isfinite():
+        if not loss.isfinite():  # on a GPU; on a CPU `fit` has stopped before
             run.stop = True
             return
         self.losses.append(loss.item())
         self.mean = running_mean(self.mean, np.array(self.losses[-1:]), decay=self.beta)
         self.smoothed.append(self.mean.item() / bias_correction(self.beta, run.steps))
-        diverged = has_diverged(np.array(self.smoothed), factor=self.factor)
+        settled = np.array(self.smoothed[self.skip :])
+        diverged = settled.size and has_diverged(settled, factor=self.factor)
         run.stop = bool(diverged) or run.steps == len(self.rates)
 
     @contextmanager

@@ -25,7 +25,7 @@ from math import prod
 
 from jaxtyping import Float, Int
 
-from dlnotes.arrays import Array, array_namespace, checked, device_of, is_traced
+from dlnotes.arrays import Array, anywhere, array_namespace, checked, device_of
 from dlnotes.networks.activations import sigmoid
 from dlnotes.networks.smooth_rectifiers import softplus
 
@@ -454,13 +454,7 @@ def _check_labels(labels: Array, classes: int) -> Array:
     known = labels >= 0
     if classes <= xp.iinfo(labels.dtype).max:  # else a small dtype would wrap it round
         known = known & (labels < classes)
-    if is_traced(labels) or str(device_of(labels)) != "cpu":
-        return known
-    try:
-        outside = bool(xp.any(~known))
-    except (RuntimeError, TypeError):  # a tracer stands for numbers and has none
-        return known
-    if outside:
+    if str(device_of(labels)) == "cpu" and anywhere(~known):  # else a GPU would wait
         first = int(labels[~known][0])
         raise ValueError(
             f"labels must be at least 0 and less than {classes}, got {first}"

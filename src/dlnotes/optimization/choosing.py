@@ -31,8 +31,8 @@ from typing import NamedTuple
 
 from jaxtyping import Float
 
-from dlnotes.arrays import Array, array_namespace, checked
-from dlnotes.checks import at_least, in_range, integer
+from dlnotes.arrays import Array, array_namespace, checked, device_of
+from dlnotes.checks import at_least, entries, in_range, integer, positive
 
 
 @checked
@@ -101,7 +101,9 @@ def convergence_factor(
     p = mu * rest if nesterov else mu + 0 * rest
     discriminant = s**2 - 4 * p
     real = discriminant > 0
-    root = xp.sqrt(xp.where(real, discriminant, p))
+    radicand = xp.where(real, discriminant, p)
+    root = xp.sqrt(xp.where(radicand == 0, 1.0, radicand))  # of 0 it has no slope
+    root = xp.where(radicand == 0, 0.0, root)
     return xp.where(real, (xp.abs(s) + root) / 2, root)
 
 
@@ -207,6 +209,7 @@ def steps_needed(
     >>> steps_needed(np.array([0.5, 0.99, 1.0]), tolerance=1 / 8).round(1)
     array([  3. , 206.9,   inf])
     """
+    positive(tolerance=tolerance)
     in_range(0, 1, tolerance=tolerance)
     xp = array_namespace(factor)
     shrinks = factor < 1
@@ -265,7 +268,7 @@ def tolerated_decades(
     0.667
     """
     at_least(0, margin=margin)
-    _check_some(rates, 2)
+    entries(2, rates=rates)
     xp = array_namespace(rates)
     gaps = xp.diff(xp.log10(rates))
     spans = xp.concat([gaps[:1], gaps]) + xp.concat([gaps, gaps[-1:]])
@@ -318,16 +321,10 @@ def expected_best(scores: Float[Array, "settings"], *, budget: int) -> Float[Arr
     [0.5, 0.75]
     """
     integer(1, budget=budget)
-    _check_some(scores, 1)
+    entries(1, scores=scores)
     xp, N = array_namespace(scores), scores.shape[0]
-    i = xp.cumulative_sum(xp.ones_like(scores))  # 1, 2, ...
+    counts = xp.result_type(scores.dtype, xp.float32)  # half precision has few
+    i = xp.arange(1, N + 1, dtype=counts, device=device_of(scores))
     probabilities = (i / N) ** budget - ((i - 1) / N) ** budget
-    return xp.sum(probabilities * xp.sort(scores))
-
-
-def _check_some(values: Array, least: int) -> None:
-    """Refuse too few values."""
-    if values.shape[0] < least:
-        raise ValueError(
-            f"there must be at least {least} values, got {values.shape[0]}"
-        )
+    expected = xp.sum(probabilities * xp.sort(scores))
+    return xp.astype(expected, scores.dtype)

@@ -47,11 +47,12 @@ References
 
 from collections.abc import Callable
 from math import log1p
+from typing import Any
 
 from jaxtyping import Float, Int
 
 from dlnotes.arrays import Array, array_namespace, checked, device_of
-from dlnotes.checks import at_least, positive
+from dlnotes.checks import at_least, finite, positive
 
 KINDS = ("not critical", "minimum", "maximum", "saddle", "undecided")
 
@@ -143,8 +144,8 @@ def plateau(
     (array([0.393, 0.989]), array([0.607, 0.033]))
     """
     xp = array_namespace(theta)
-    height = xp.exp(-xp.sum(theta**2, axis=-1) / 2)
-    return 1 - height, height[..., None] * theta
+    exponent = -xp.sum(theta**2, axis=-1) / 2
+    return -xp.expm1(exponent), xp.exp(exponent)[..., None] * theta
 
 
 @checked
@@ -195,7 +196,7 @@ def hessian_vector(
     theta: Float[Array, "*shape"],
     v: Float[Array, "*shape"],
     *,
-    h: float = 1e-5,
+    h: float | None = None,
 ) -> Float[Array, "*shape"]:
     r"""Multiply the Hessian by a vector without computing the Hessian.
 
@@ -220,8 +221,9 @@ def hessian_vector(
     v
         The vector :math:`\mathbf{v}`.
     h
-        The step :math:`h`.  The default suits double precision, and parameters and a
-        vector of about unit size.
+        The step :math:`h`.  If not given, it moves the parameters by up to the cube
+        root of the distance between 1 and the next number of their precision, or, those
+        that are larger than 1, by that share of their size.
 
     Returns
     -------
@@ -244,8 +246,20 @@ def hessian_vector(
     >>> hessian_vector(gradient, np.array([1.0, 3.0]), np.array([1.0, -1.0])).round(6)
     array([4., 2.])
     """
-    positive(h=h)
+    if h is None:
+        h = _step(theta, v)
+    else:
+        positive(h=h)
     return (gradient(theta + h * v) - gradient(theta - h * v)) / (2 * h)
+
+
+def _step(theta: Array, v: Array) -> Any:
+    """Return a step that is small, and not too small for the precision."""
+    xp = array_namespace(theta)
+    size = xp.abs(theta)
+    longest = xp.max(xp.abs(v) / xp.where(size > 1, size, xp.ones_like(size)))
+    longest = xp.where(longest > 0, longest, xp.ones_like(longest))
+    return float(xp.finfo(theta.dtype).eps) ** (1 / 3) / longest
 
 
 @checked
@@ -253,7 +267,7 @@ def hessian(
     gradient: Callable[[Array], Array],
     theta: Float[Array, "parameters"],
     *,
-    h: float = 1e-5,
+    h: float | None = None,
 ) -> Float[Array, "parameters parameters"]:
     r"""Compute the whole Hessian, one column at a time.
 
@@ -274,7 +288,8 @@ def hessian(
     theta
         The :math:`n` parameters :math:`\boldsymbol{\theta}`.
     h
-        The step of `hessian_vector`.
+        The step of :func:`hessian_vector`, which has its own for each parameter if
+        none is given.
 
     Returns
     -------
@@ -331,8 +346,8 @@ def classify_critical_points(
     hessians
         The Hessian at each point, symmetric.
     tolerance
-        Eigenvalues of up to this size count as zero, and so do gradients of up to this
-        length.
+        Gradients of up to this length count as zero, and so do eigenvalues of up to
+        this size, or up to this share of the Hessian's largest one if that is above 1.
 
     Returns
     -------
@@ -343,7 +358,7 @@ def classify_critical_points(
     Raises
     ------
     ValueError
-        If the tolerance is negative.
+        If the tolerance is negative, or a derivative is not finite.
 
     Examples
     --------
@@ -366,13 +381,16 @@ def classify_critical_points(
     ['undecided']
     """
     at_least(0, tolerance=tolerance)
+    finite(gradients=gradients, hessians=hessians)
     xp = array_namespace(gradients)
     eigenvalues = xp.linalg.eigvalsh(hessians)
     low, high = eigenvalues[:, 0], eigenvalues[:, -1]
+    largest = xp.where(high > -low, high, -low)
+    flat = tolerance * xp.where(largest > 1, largest, xp.ones_like(largest))
     critical = xp.linalg.vector_norm(gradients, axis=-1) <= tolerance
-    kinds = xp.where((low < -tolerance) & (high > tolerance), 3, 4)
-    kinds = xp.where(low > tolerance, 1, kinds)
-    kinds = xp.where(high < -tolerance, 2, kinds)
+    kinds = xp.where((low < -flat) & (high > flat), 3, 4)
+    kinds = xp.where(low > flat, 1, kinds)
+    kinds = xp.where(high < -flat, 2, kinds)
     return xp.where(critical, kinds, 0)
 
 
@@ -561,7 +579,7 @@ def saddle_index(
     Raises
     ------
     ValueError
-        If the tolerance is negative.
+        If the tolerance is negative, or an eigenvalue is not finite.
 
     Examples
     --------
@@ -571,6 +589,7 @@ def saddle_index(
     array([0.  , 0.25])
     """
     at_least(0, tolerance=tolerance)
+    finite(eigenvalues=eigenvalues)
     xp = array_namespace(eigenvalues)
     return xp.mean(xp.astype(eigenvalues < -tolerance, eigenvalues.dtype), axis=-1)
 

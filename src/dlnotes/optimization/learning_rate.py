@@ -28,15 +28,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from dlnotes.arrays import (
-    Array,
-    anywhere,
-    array_namespace,
-    checked,
-    device_of,
-    is_traced,
-)
-from dlnotes.checks import at_least, in_range, integer, positive
+from dlnotes.arrays import Array, anywhere, array_namespace, checked, device_of
+from dlnotes.checks import at_least, entries, finite, in_range, integer, positive
 from dlnotes.optimization.adam import bias_correction
 from dlnotes.optimization.rmsprop import running_mean
 
@@ -95,27 +88,14 @@ def stable_rates(
     0.5 0.25
     """
     in_range(0, 1, half_open=True, mu=mu)
-    xp = array_namespace(hessian)
-    if anywhere(~xp.isfinite(hessian)):
-        raise ValueError("hessian must be finite, got NaN or infinity")
-    eigenvalues = xp.linalg.eigvalsh(hessian)
+    finite(hessian=hessian)
+    eigenvalues = array_namespace(hessian).linalg.eigvalsh(hessian)
     low, high = eigenvalues[0], eigenvalues[-1]
-    _check_positive(low)
-    return 2 * (1 + mu) / high, 2 * (1 + mu) / (low + high)
-
-
-def _check_positive(eigenvalue: Array) -> None:
-    """Refuse a smallest eigenvalue that is not positive, where it can be seen."""
-    if is_traced(eigenvalue) or str(device_of(eigenvalue)) != "cpu":
-        return
-    try:
-        outside = not eigenvalue > 0
-    except (RuntimeError, TypeError):  # a tracer stands for numbers and has none
-        return
-    if outside:
+    if anywhere(low <= 0):
         raise ValueError(
-            f"hessian must have positive eigenvalues, got {eigenvalue.item():.3g}"
+            f"hessian must have positive eigenvalues, got {low.item():.3g}"
         )
+    return 2 * (1 + mu) / high, 2 * (1 + mu) / (low + high)
 
 
 def exponential_ramp(low: float, high: float, steps: int) -> NDArray[np.float64]:
@@ -129,6 +109,7 @@ def exponential_ramp(low: float, high: float, steps: int) -> NDArray[np.float64]
 
        \eta_k = \eta_{\min}
        \left( \frac{\eta_{\max}}{\eta_{\min}} \right)^{k / (N - 1)}
+       = \eta_{\min}^{1 - k / (N - 1)}\, \eta_{\max}^{k / (N - 1)}
 
     Parameters
     ----------
@@ -156,7 +137,8 @@ def exponential_ramp(low: float, high: float, steps: int) -> NDArray[np.float64]
     [1e-05, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0]
     """
     positive(low=low, high=high)
-    return low * (high / low) ** _progress(low, high, steps)
+    progress = _progress(low, high, steps)
+    return low ** (1 - progress) * high**progress  # the ends are exact
 
 
 def linear_ramp(low: float, high: float, steps: int) -> NDArray[np.float64]:
@@ -195,7 +177,8 @@ def linear_ramp(low: float, high: float, steps: int) -> NDArray[np.float64]:
     """
     at_least(0, low=low)
     positive(high=high)
-    return low + (high - low) * _progress(low, high, steps)
+    progress = _progress(low, high, steps)
+    return (1 - progress) * low + progress * high
 
 
 def _progress(low: float, high: float, steps: int) -> NDArray[np.float64]:
@@ -250,12 +233,13 @@ def smoothed_losses(
     array([3.  , 3.  , 3.  , 6.73, 8.42])
     """
     in_range(0, 1, half_open=True, beta=beta)
-    _check_some(losses)
-    mean, smoothed = 0 * losses[:1], []
+    entries(1, losses=losses)
+    xp, smoothed = array_namespace(losses), []
+    mean = xp.zeros_like(losses[:1])
     for k in range(losses.shape[0]):
         mean = running_mean(mean, losses[k : k + 1], decay=beta)
         smoothed.append(mean / bias_correction(beta, k + 1))
-    return array_namespace(losses).concat(smoothed)
+    return xp.concat(smoothed)
 
 
 @checked
@@ -270,11 +254,13 @@ def has_diverged(
        :label: eq-lr-diverged
 
        L_k \le c\, \min_{i \le k} L_i
+       \quad \text{or} \quad \min_{i \le k} L_i < 0
 
     Parameters
     ----------
     losses
-        The losses so far, usually smoothed, of a loss that is not negative.
+        The losses so far, usually smoothed.  A loss below zero has no such factor, and
+        after it only one that is no number ends the test.
     factor
         The factor :math:`c`, at least 1.
 
@@ -297,9 +283,11 @@ def has_diverged(
     [False, False, False, True, True]
     """
     at_least(1, factor=factor)
-    _check_some(losses)
+    entries(1, losses=losses)
     xp, last = array_namespace(losses), losses[-1]
-    return ~(xp.isfinite(last) & (last <= factor * xp.min(losses)))
+    number, least = xp.isfinite(last), xp.min(losses)
+    share = xp.where(number, last, xp.zeros_like(last)) / factor
+    return ~(number & ((share <= least) | (least < 0)))
 
 
 @checked
@@ -340,7 +328,7 @@ def turning_point(
     >>> float(turning_point(rates, np.array([2.3, 2.0, 0.9, 3.5])))
     0.1
     """
-    _check_some(losses)
+    entries(1, losses=losses)
     return _at(rates, array_namespace(losses).argmin(losses))
 
 
@@ -386,12 +374,11 @@ def largest_rate(
     >>> float(largest_rate(rates, np.array([2.3, 2.4, 0.9, 1.8, 7.0])))
     1.0
     """
-    _check_some(losses)
-    xp = array_namespace(losses)
-    k = xp.cumulative_sum(xp.ones_like(losses))  # 1, 2, ...
-    least = _at(k, xp.argmin(losses))
-    above = xp.where((k > least) & (losses > losses[0]), k, k[-1] + 1)
-    return _at(rates, xp.argmin(above) - 1)
+    entries(1, losses=losses)
+    xp, steps = array_namespace(losses), losses.shape[0]
+    k = xp.arange(steps, device=device_of(losses))
+    rises = (k > xp.argmin(losses)) & (losses > losses[0])
+    return _at(rates, xp.min(xp.where(rises, k, steps)) - 1)
 
 
 @checked
@@ -439,11 +426,11 @@ def steepest_rate(
     >>> round(float(steepest_rate(rates, np.array([2.3, 2.0, 0.9, 5.5, 3.0]))), 3)
     0.1
     """
-    _check_some(losses, 2)
+    entries(2, losses=losses)
     xp, falling = array_namespace(losses), rates[1:] <= turning_point(rates, losses)
     slopes = xp.diff(losses) / xp.diff(xp.log(rates))
     k = xp.argmin(xp.where(falling, slopes, xp.inf))
-    return xp.sqrt(_at(rates, k) * _at(rates, k + 1))
+    return xp.sqrt(_at(rates, k)) * xp.sqrt(_at(rates, k + 1))
 
 
 class Picks(NamedTuple):
@@ -456,8 +443,13 @@ class Picks(NamedTuple):
 
 
 @checked
-def picks(rates: Float[Array, "steps"], losses: Float[Array, "steps"]) -> Picks:
+def picks(
+    rates: Float[Array, "steps"], losses: Float[Array, "steps"], *, skip: int = 10
+) -> Picks:
     r"""Pick a learning rate from a range test, by four rules.
+
+    The first smoothed losses are means of so few that their noise may look like a steep
+    descent, or like a minimum, so they are left out.  On what is left:
 
     .. math::
        :label: eq-lr-picks
@@ -473,6 +465,9 @@ def picks(rates: Float[Array, "steps"], losses: Float[Array, "steps"]) -> Picks:
         The rising rates of a range test, above 0.
     losses
         The loss, usually smoothed, at each of them; all are finite.
+    skip
+        How many of the first losses to leave out.  For mini-batches of two or four
+        instances ten may be too few.
 
     Returns
     -------
@@ -483,7 +478,7 @@ def picks(rates: Float[Array, "steps"], losses: Float[Array, "steps"]) -> Picks:
     Raises
     ------
     ValueError
-        If there are fewer than two losses.
+        If ``skip`` is no integer of at least 0, or fewer than two losses are left.
 
     Examples
     --------
@@ -492,11 +487,14 @@ def picks(rates: Float[Array, "steps"], losses: Float[Array, "steps"]) -> Picks:
     >>> import numpy as np
     >>> from dlnotes.optimization.learning_rate import picks
     >>> rates = np.array([0.001, 0.01, 0.1, 1.0, 10.0])
-    >>> found = picks(rates, np.array([2.3, 2.2, 0.9, 0.8, 7.0]))
+    >>> found = picks(rates, np.array([2.3, 2.2, 0.9, 0.8, 7.0]), skip=0)
     >>> {name: round(float(rate), 3) for name, rate in found._asdict().items()}
     {'half_of_largest': 0.5, 'below_turning_point': 0.9,
      'tenth_of_turning_point': 0.1, 'steepest': 0.032}
     """
+    integer(0, skip=skip)
+    entries(skip + 2, losses=losses)
+    rates, losses = rates[skip:], losses[skip:]
     turn = turning_point(rates, losses)
     return Picks(
         half_of_largest=largest_rate(rates, losses) / 2,
@@ -504,14 +502,6 @@ def picks(rates: Float[Array, "steps"], losses: Float[Array, "steps"]) -> Picks:
         tenth_of_turning_point=turn / 10,
         steepest=steepest_rate(rates, losses),
     )
-
-
-def _check_some(losses: Array, least: int = 1) -> None:
-    """Refuse too few losses."""
-    if losses.shape[0] < least:
-        raise ValueError(
-            f"losses must be at least {least}, got {losses.shape[0]} of them"
-        )
 
 
 def _at(values: Array, k: Array) -> Array:

@@ -25,7 +25,7 @@ References
 from jaxtyping import Float, Int
 
 from dlnotes.arrays import Array, anywhere, array_namespace, checked
-from dlnotes.checks import integer
+from dlnotes.checks import entries, integer
 from dlnotes.optimization.gradient_descent import update
 
 
@@ -92,7 +92,7 @@ def minibatch_gradient(
     [-3.] -3.0
     [-4.] -4.0
     """
-    _check_some(batch)
+    entries(1, batch=batch)
     xp = array_namespace(X)
     x = xp.take(X, batch, axis=0)
     error = x @ w + b - xp.take(y, batch, axis=0)
@@ -291,16 +291,10 @@ def accumulated_gradient(
     >>> float(accumulated_gradient(np.array([1.5, 6.0]), np.array([2, 1])))
     3.0
     """
-    _check_some(sizes)
+    entries(1, sizes=sizes)
     xp = array_namespace(gradients)
     if anywhere(sizes < 1):
         raise ValueError("sizes must be at least 1")
     counts = xp.astype(sizes, xp.result_type(gradients.dtype, xp.float32))
     shares = xp.astype(counts / xp.sum(counts), gradients.dtype)
     return xp.tensordot(shares, gradients, axes=1)
-
-
-def _check_some(instances: Array) -> None:
-    """Refuse an empty list of instances or parts."""
-    if not instances.shape[0]:
-        raise ValueError("there must be at least one instance, got none")

@@ -352,7 +352,7 @@ def cubic_minimum(
     Parameters
     ----------
     a, b
-        The trials, in any order, at two rates.
+        The trials, in any order.
     bounds
         The lowest and the highest rate to return; if not given, those of the trials.
 
@@ -360,7 +360,8 @@ def cubic_minimum(
     -------
     rate
         The minimum, or the bound next to it; the middle of the bounds where the cubic
-        has none, or the trials have no finite values.
+        has none, or there is no such cubic, as the trials have one rate or no finite
+        values.
 
     Examples
     --------
@@ -377,6 +378,8 @@ def cubic_minimum(
     a, b = sorted((a, b), key=attrgetter("rate"))
     low, high = bounds or (a.rate, b.rate)
     width = b.rate - a.rate
+    if width == 0:
+        return (low + high) / 2
     delta = a.slope + b.slope - 3 * (b.value - a.value) / width
     radicand = delta * delta - a.slope * b.slope
     if not (isfinite(radicand) and radicand >= 0):
@@ -695,12 +698,14 @@ def minimize(  # noqa: PLR0913  # the settings of PyTorch's class
     """
     positive(learning_rate=learning_rate)
     integer(1, iterations=iterations)
+    evaluations = iterations * 5 // 4 if evaluations is None else evaluations
+    integer(1, evaluations=evaluations)
     at_least(
         0, tolerance_gradient=tolerance_gradient, tolerance_change=tolerance_change
     )
     state = init(theta) if state is None else state
-    left = (iterations * 5 // 4 if evaluations is None else evaluations) - 1
     value, gradient = evaluate(theta)
+    left = evaluations - 1
     for _ in range(iterations):
         if _largest(gradient) <= tolerance_gradient:
             break
@@ -712,9 +717,8 @@ def minimize(  # noqa: PLR0913  # the settings of PyTorch's class
         )
         value, gradient, step = trial.value, trial.gradient, trial.rate * d
         theta, state, left = theta + step, replace(state, step=step), left - tried
-        if left <= 0 or _largest(step) <= tolerance_change:
-            break
-        if abs(value - start.value) < tolerance_change:
+        still = _largest(step) <= tolerance_change
+        if left <= 0 or still or abs(value - start.value) < tolerance_change:
             break
     return theta, state
 

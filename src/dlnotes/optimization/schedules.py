@@ -34,7 +34,7 @@ from typing import Any
 
 from jaxtyping import Float, Real
 
-from dlnotes.arrays import Array, array_namespace, checked
+from dlnotes.arrays import Array, anywhere, array_namespace, checked
 from dlnotes.checks import at_least, in_range, integer, positive
 
 
@@ -128,7 +128,7 @@ def noise_floor(
     Raises
     ------
     ValueError
-        If the rate is negative.
+        If the rate is negative, or not below 2/a.
 
     Examples
     --------
@@ -144,6 +144,10 @@ def noise_floor(
     [1.0, 0.333]
     """
     at_least(0, learning_rate=learning_rate)
+    if anywhere(~(learning_rate * curvature < 2)):
+        raise ValueError(
+            f"learning_rate must be below 2 / curvature, got {learning_rate}"
+        )
     return learning_rate * variance / (curvature * (2 - learning_rate * curvature))
 
 
@@ -273,7 +277,7 @@ def exponential_decay(
     """
     positive(high=high)
     in_range(0, 1, factor=factor)
-    return high * factor**k
+    return high * (1.0 * factor) ** k
 
 
 @checked

@@ -30,6 +30,7 @@ from dlnotes.lab.fit import Callback, Run, fit
 from dlnotes.lab.models import HIDDEN_LAYERS, mlp
 from dlnotes.lab.tasks import digits
 from dlnotes.optimization.adam import bias_correction
+from dlnotes.optimization.landscape import double_well
 from dlnotes.optimization.rmsprop import running_mean, running_mean_square
 from dlnotes.wording import join_words
 
@@ -373,8 +374,9 @@ AT_MINIMA: dict[str, Make] = {
 
 
 def double_well_gradient(x: Tensor) -> Tensor:
-    """Differentiate x^4 - 2 x^2 + 0.3 x, whose lower minimum is on the left."""
-    return 4 * x**3 - 4 * x + 0.3
+    """Differentiate the double well along its first axis; the left well is lower."""
+    theta = torch.cat([x, torch.zeros_like(x)], 1)
+    return double_well(theta)[1][:, :1]
 
 
 def rastrigin_gradient(x: Tensor) -> Tensor:
@@ -384,7 +386,7 @@ def rastrigin_gradient(x: Tensor) -> Tensor:
 
 # The maximum that parts the basin of the global minimum from the next one.
 EDGES = {
-    "double well": brentq(double_well_gradient, -0.5, 0.5),  # type: ignore[arg-type]
+    "double well": brentq(lambda x: double_well(np.array([x, 0.0]))[1][0], -0.5, 0.5),
     "Rastrigin": brentq(lambda x: float(rastrigin_gradient(torch.tensor(x))), 0.3, 0.7),
 }
 

@@ -28,8 +28,9 @@ def _points(rng: np.random.Generator) -> dict[str, Any]:
     scale = rng.choice([1.0, 1.0, 1e3])
     signs = rng.permutation(SIGNS)[:points, np.arange(n) - n // 2]
     sizes = scale * rng.uniform(1, 2, (points, n))
-    noise = 0.1 * tolerance * rng.uniform(-1, 1, (points, n))
-    eigenvalues = np.where(signs == 0, noise, signs * sizes)
+    flat = tolerance * np.maximum(1, (sizes * abs(signs)).max(1, keepdims=True))
+    near = flat * rng.choice([-1.1, -0.9, 0.0, 0.9, 0.9, 1.1], (points, n))
+    eigenvalues = np.where(signs == 0, near, signs * sizes)
     turns = np.linalg.qr(rng.normal(size=(points, n, n)))[0]
     turns = np.where(rng.random((points, 1, 1)) < 0.2, np.eye(n), turns)
     H = (turns * eigenvalues[:, None]) @ np.swapaxes(turns, 1, 2)
@@ -64,15 +65,26 @@ def _by_signs(values: Any, tolerance: float) -> str:
     return "maximum" if high < -tolerance else "undecided"
 
 
-def _critical(rule: Callable[[Any, float], str]) -> Answer:
+def _flat(H: Any, tolerance: float) -> float:
+    """Return up to which size eigenvalues count as zero."""
+    return tolerance * max(1.0, np.abs(np.linalg.eigvalsh(H)).max())
+
+
+def _critical(
+    rule: Callable[[Any, float], str], flat: Callable[[Any, float], float] = _flat
+) -> Answer:
     """Judge Hessians by a rule where the gradient vanishes."""
 
     def kind(g: Any, H: Any, tolerance: float) -> str:
         if np.linalg.norm(g) > tolerance:
             return "not critical"
-        return rule(H, tolerance)
+        return rule(H, flat(H, tolerance))
 
     return _each(kind)
+
+
+def _by_eigenvalues(H: Any, tolerance: float) -> str:
+    return _by_signs(np.linalg.eigvalsh(H), tolerance)
 
 
 def _determinant(H: Any, tolerance: float) -> str:
@@ -92,7 +104,7 @@ def _flat_counts(H: Any, tolerance: float) -> str:
 
 
 def _flat_is_saddle(H: Any, tolerance: float) -> str:
-    kind = _by_signs(np.linalg.eigvalsh(H), tolerance)
+    kind = _by_eigenvalues(H, tolerance)
     return "saddle" if kind == "undecided" else kind
 
 
@@ -104,7 +116,7 @@ def _singular(H: Any, tolerance: float) -> str:
 
 def _by_entries(g: Any, H: Any, tolerance: float) -> str:
     still = np.all(np.abs(g) <= tolerance)
-    return _by_signs(np.linalg.eigvalsh(H), tolerance) if still else "not critical"
+    return _by_eigenvalues(H, _flat(H, tolerance)) if still else "not critical"
 
 
 def _turned(H: Any, tolerance: float) -> str:
@@ -118,8 +130,9 @@ CLASSIFY = Exercise(
     "`gradients` is (points, n), and `hessians`, symmetric, is (points, n, n). Return "
     "an integer for each point: 0 if it is not critical, 1 for a minimum, 2 for a "
     "maximum, 3 for a saddle point, and 4 for a critical point whose Hessian does not "
-    "settle the matter. Numbers of size up to `tolerance` count as zero; of a "
-    "gradient, the Euclidean length does.",
+    "settle the matter. A gradient whose Euclidean length is up to `tolerance` counts "
+    "as zero. So does an eigenvalue of size up to `tolerance`, or, where the largest "
+    "size of the eigenvalues of its Hessian is above 1, up to `tolerance` times that.",
     hint="In every direction the curvature lies between the smallest and the largest "
     "eigenvalue.",
     solution=classify_critical_points,
@@ -171,7 +184,7 @@ CLASSIFY = Exercise(
             "when-does-a-multivariable-functions-hessian-matrix-indicate-a-saddle-point",
         ),
         Mistake(
-            _each(lambda _g, H, tol: _by_signs(np.linalg.eigvalsh(H), tol)),
+            _each(lambda _g, H, tol: _by_eigenvalues(H, _flat(H, tol))),
             "You classify by curvature alone. Where the gradient does not vanish the "
             "point is not critical at all, whatever its Hessian.",
         ),
@@ -200,6 +213,19 @@ CLASSIFY = Exercise(
             ),
             "You do not use the tolerance: rounding alone makes a zero a small number "
             "of either sign.",
+        ),
+        Mistake(
+            _critical(_by_eigenvalues, lambda _H, tolerance: tolerance),
+            "You compare eigenvalues with the tolerance alone. Those of a large "
+            "Hessian are known to a share of the largest one only.",
+        ),
+        Mistake(
+            _critical(
+                _by_eigenvalues,
+                lambda H, tolerance: tolerance * np.abs(np.linalg.eigvalsh(H)).max(),
+            ),
+            "You take the tolerance as a share of the largest eigenvalue even where "
+            "all are small. What is left of zeros would then decide.",
         ),
     ),
 )
