@@ -1,6 +1,6 @@
 """Claims about batch normalization."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -211,7 +211,7 @@ def prevents_overfitting(seeds: Sequence[int]) -> Finding:
     return finding(judge_overfitting(found), found, [FEW], seeds)
 
 
-def decaying(decay: float) -> partial[torch.optim.Optimizer]:
+def decaying(decay: float) -> Callable[..., torch.optim.Optimizer]:
     """Return Adam with decoupled weight decay."""
     return partial(torch.optim.AdamW, weight_decay=decay)
 
@@ -403,7 +403,7 @@ def both_losses(trial: Trial, rate: float, seed: int) -> dict[str, float]:
     X, y = task.train
     by_averages = float(task.loss(predict(model, X), y).mean())
     order = torch.tensor(np.random.default_rng(seed).permutation(len(y)))
-    parts = order.split(trial.batch_size)
+    parts = order.split(trial.batch_size)  # type: ignore[no-untyped-call]
     model.train()
     with torch.no_grad():
         losses = [task.loss(model(X[part]), y[part]) for part in parts]
