@@ -24,6 +24,10 @@ from dlnotes.training.batch_normalization import (
 
 Run = Callable[..., Any]
 SHAPES = [(5, 3), (4, 3, 2), (3, 4, 2, 5)]
+PYTORCH: Callable[..., Any] = functional.batch_norm
+train: Callable[..., Any] = batch_norm_train
+update_running: Callable[..., Any] = batch_norm_update_running
+backward: Callable[..., Any] = batch_norm_backward
 
 
 def some(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Any, ...]:
@@ -84,11 +88,11 @@ def test_training_is_pytorchs_in_outputs_and_running_averages(
     X, gamma, beta, _ = some(rng, shape)
     mean, variance = rng.normal(size=shape[1]), rng.uniform(0.5, 2, size=shape[1])
 
-    train = partial(batch_norm_train, momentum=0.3, epsilon=0.01)
-    Y, *found = run(train, X, gamma, beta, mean, variance)
+    step = partial(batch_norm_train, momentum=0.3, epsilon=0.01)
+    Y, *found = run(step, X, gamma, beta, mean, variance)
 
-    theirs = [torch.tensor(each) for each in (X, mean, variance, gamma, beta)]
-    wanted = functional.batch_norm(*theirs, training=True, momentum=0.3, eps=0.01)
+    theirs: Any = [torch.tensor(each) for each in (X, mean, variance, gamma, beta)]
+    wanted = PYTORCH(*theirs, training=True, momentum=0.3, eps=0.01)
     np.testing.assert_allclose(Y, wanted, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(found[0], theirs[1], rtol=1e-12)
     np.testing.assert_allclose(found[1], theirs[2], rtol=1e-12)
@@ -96,7 +100,7 @@ def test_training_is_pytorchs_in_outputs_and_running_averages(
 
 def test_the_settings_left_out_are_those_of_pytorch(rng: np.random.Generator) -> None:
     X, gamma, beta, upstream = some(rng, (6, 3))
-    theirs = torch.nn.BatchNorm1d(3, dtype=torch.float64)
+    theirs: Any = torch.nn.BatchNorm1d(3, dtype=torch.float64)
     theirs.weight.data, theirs.bias.data = torch.tensor(gamma), torch.tensor(beta)
     x = torch.tensor(X, requires_grad=True)
 
@@ -127,12 +131,12 @@ def test_evaluation_is_pytorchs_and_judges_one_instance_like_a_batch(
 ) -> None:
     X, gamma, beta, _ = some(rng, shape)
     mean, variance = rng.normal(size=shape[1]), rng.uniform(0.5, 2, size=shape[1])
-    given = (gamma, beta, mean, variance)
+    given: Any = gamma, beta, mean, variance
 
     found = run(partial(batch_norm_eval, epsilon=0.01), X, *given)
 
-    theirs = [torch.tensor(each) for each in (X, mean, variance, gamma, beta)]
-    wanted = functional.batch_norm(*theirs, eps=0.01)
+    theirs: Any = [torch.tensor(each) for each in (X, mean, variance, gamma, beta)]
+    wanted = PYTORCH(*theirs, eps=0.01)
     np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-12)
     alone = batch_norm_eval(X[:1], *given, epsilon=0.01)
     np.testing.assert_allclose(alone, found[:1], rtol=1e-12)
@@ -145,8 +149,8 @@ def test_evaluation_is_pytorchs_and_judges_one_instance_like_a_batch(
 def test_a_falling_momentum_makes_the_mean_of_all_batches_as_none_does_in_pytorch(
     rng: np.random.Generator, array: Callable[[Any], Any]
 ) -> None:
-    theirs = torch.nn.BatchNorm1d(3, momentum=None, dtype=torch.float64)
-    averages = array(rng.normal(size=3)), array(rng.normal(size=3))  # are forgotten
+    theirs: Any = torch.nn.BatchNorm1d(3, momentum=None, dtype=torch.float64)
+    averages: Any = array(rng.normal(size=(2, 3)))  # which is forgotten
     one, zero = array(np.ones(3)), array(np.zeros(3))
 
     batches = 2 * rng.normal(size=(6, 4, 3)) + 1
@@ -166,9 +170,9 @@ def test_without_the_factor_the_running_variance_is_too_small_by_what_it_makes_u
     batches = rng.normal(5, 2, size=(4000, 3, 1))
     found = {}
     for unbiased in (True, False):
-        averages = np.zeros(1), np.zeros(1)
+        averages: Any = np.zeros((2, 1))
         for t, X in enumerate(batches, 1):
-            averages = batch_norm_update_running(
+            averages = update_running(
                 *averages,
                 X.mean(axis=0),
                 X.var(axis=0),
@@ -184,10 +188,10 @@ def test_without_the_factor_the_running_variance_is_too_small_by_what_it_makes_u
 
 @pytest.mark.verifies("eq-bn-running")
 def test_the_past_fades_by_the_momentum_of_keras_which_is_the_complement() -> None:
-    averages = np.array([8.0]), np.array([4.0])
+    averages: Any = np.array([[8.0], [4.0]])
 
     for _ in range(3):
-        averages = batch_norm_update_running(
+        averages = update_running(
             *averages, np.zeros(1), np.zeros(1), instances=2, momentum=1 - 0.75
         )
 
@@ -207,7 +211,7 @@ def test_the_gradients_are_pytorchs(
     found = run(partial(batch_norm_backward, epsilon=0.1), X, gamma, upstream)
 
     x, weight, bias = (torch.tensor(a, requires_grad=True) for a in (X, gamma, beta))
-    Y = functional.batch_norm(x, None, None, weight, bias, training=True, eps=0.1)
+    Y = PYTORCH(x, None, None, weight, bias, training=True, eps=0.1)
     wanted = torch.autograd.grad(Y, (x, weight, bias), torch.tensor(upstream))
     for got, want in zip(found, wanted, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
@@ -227,10 +231,11 @@ def test_the_gradients_are_difference_quotients_of_our_own_forward_pass(
 
     at = {0: dX, 1: dgamma, 2: dbeta}
     for k, got in at.items():
-        given = [X, gamma, beta]
+        given: Any = [X, gamma, beta]
 
-        def moved(theta: Any, k: int = k, given: list[Any] = given) -> float:
-            return loss(*given[:k], theta, *given[k + 1 :])
+        def moved(theta: Any, k: int = k, given: Any = given) -> float:
+            there: Any = [*given[:k], theta, *given[k + 1 :]]
+            return loss(*there)
 
         want = numerical_gradient(moved, given[k], h=1e-6)
         np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
@@ -251,7 +256,7 @@ def test_autograd_goes_through_the_forward_pass_and_twice_through_both(
     for got, want in zip(found, wanted, strict=True):
         np.testing.assert_allclose(got.detach(), want.detach(), rtol=1e-10, atol=1e-12)
     second = [
-        torch.autograd.grad(sum((each**2).sum() for each in pair), (X, gamma, upstream))
+        torch.autograd.grad([(each**2).sum() for each in pair], (X, gamma, upstream))
         for pair in (found, wanted)
     ]
     for got, want in zip(*second, strict=True):
@@ -355,8 +360,10 @@ def test_a_folded_layer_does_what_both_do(run: Run, rng: np.random.Generator) ->
     given = (W, b, gamma, beta, mean, variance)
     folded, bias = run(partial(fold_batch_norm, epsilon=0.1), *given)
 
-    theirs = [torch.tensor(each) for each in (X @ W + b, mean, variance, gamma, beta)]
-    wanted = functional.batch_norm(*theirs, eps=0.1)
+    theirs: Any = [
+        torch.tensor(each) for each in (X @ W + b, mean, variance, gamma, beta)
+    ]
+    wanted = PYTORCH(*theirs, eps=0.1)
     np.testing.assert_allclose(X @ folded + bias, wanted, rtol=1e-10, atol=1e-12)
 
 
@@ -369,13 +376,13 @@ def test_half_precision_is_computed_in_single_and_rounded_once(
 ) -> None:
     X, gamma, beta, upstream = (torch.tensor(each) for each in some(rng, (300, 3)))
     X = 200 * X  # whose squares exceed what half precision holds
-    given = [each.to(dtype) for each in (X, gamma, beta, upstream)]
+    given: Any = [each.to(dtype) for each in (X, gamma, beta, upstream)]
     x, g, b, up = (each.double() for each in given)
     close = partial(torch.testing.assert_close, check_dtype=False)
     last = 2 * torch.finfo(dtype).eps
 
-    Y, *averages = batch_norm_train(*given[:3], torch.zeros(3), torch.ones(3))
-    gradients = batch_norm_backward(*given[:2], given[3])
+    Y, *averages = train(*given[:3], torch.zeros(3), torch.ones(3))
+    gradients = backward(*given[:2], given[3])
     later = batch_norm_eval(*given[:3], *averages)
 
     zeros, ones = torch.zeros(3).double(), torch.ones(3).double()
@@ -394,7 +401,7 @@ def test_results_have_the_precision_of_what_they_belong_to(
     X, gamma, beta, upstream = (
         torch.tensor(each).to(dtype) for each in some(rng, (4, 4))
     )
-    averages = torch.zeros(4), torch.ones(4)
+    averages: Any = torch.zeros(4), torch.ones(4)
 
     Y, *kept = batch_norm_train(X, gamma, beta, *averages)
     gradients = batch_norm_backward(X, gamma, upstream)
@@ -432,7 +439,7 @@ def test_a_single_value_for_a_feature_is_refused_in_pytorchs_words(
         lambda: batch_norm_forward(X, gamma, beta),
         lambda: batch_norm_train(X, gamma, beta, gamma, beta),
         lambda: batch_norm_backward(X, gamma, X),
-        lambda: functional.batch_norm(torch.ones(1, 3), None, None, training=True),
+        lambda: PYTORCH(torch.ones(1, 3), None, None, training=True),
     ):
         with pytest.raises(ValueError, match=said):
             call()
