@@ -284,7 +284,7 @@ def batch_norm_train(
     Y
         The outputs, which do not depend on the averages.
     running_mean, running_variance
-        The averages with this batch.
+        The averages with this batch.  Autograd follows them too: keep them detached.
 
     Raises
     ------
