@@ -34,6 +34,9 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "schedules",
         "choosing",
     ),
-    "training": ("batch_normalization",),
+    "training": (
+        "weight_initialization",
+        "batch_normalization",
+    ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
