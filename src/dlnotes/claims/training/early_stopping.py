@@ -137,8 +137,9 @@ def judge_early_stopping(found: Sequence[Row]) -> Ruling:
         fails[data] = len(rise) - rising >= enough or not lower
         said.append(
             f"On {data}, the last validation loss is in the mean "
-            f"{statistics.fmean(rise):.3g} times the lowest, and at least 1.05 times for "
-            f"{rising} of {len(rise)} seeds; with a patience of 20 {compared(tests)}."
+            f"{statistics.fmean(rise):.3g} times the lowest, and at least 1.05 times "
+            f"for {rising} of {len(rise)} seeds; with a patience of 20 "
+            f"{compared(tests)}."
         )
     wrong, right = datasets(found, RISE)
     verdict = decide(
