@@ -26,7 +26,7 @@ References
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from jaxtyping import Float
 
@@ -134,13 +134,6 @@ def should_stop(state: State, *, patience: int) -> bool:
     return state.waited >= patience
 
 
-class Stop(NamedTuple):
-    """The epoch whose weights are restored, and the last epoch that was run."""
-
-    best: int
-    stop: int
-
-
 @checked
 def early_stopping_epoch(
     errors: Float[Array, "epochs"],
@@ -148,7 +141,7 @@ def early_stopping_epoch(
     patience: int,
     min_delta: float = 0.0,
     mode: Mode = "min",
-) -> Stop:
+) -> tuple[int, int]:
     r"""Say where training would have stopped, and which epoch would have been kept.
 
     The best epoch :math:`\tau_t` so far is the last one whose error was below that of
@@ -178,8 +171,10 @@ def early_stopping_epoch(
 
     Returns
     -------
-    epochs
-        The best epoch, and the last one: where the patience ended, or else the errors.
+    best
+        The epoch whose weights are restored.
+    stop
+        The last epoch that was run: where the patience ended, or else the errors.
 
     Raises
     ------
@@ -196,7 +191,7 @@ def early_stopping_epoch(
     >>> from dlnotes.training.early_stopping import early_stopping_epoch
     >>> errors = np.array([5.0, 3.0, 2.0, 1.5, 1.7, 1.6, 1.9, 0.2])
     >>> early_stopping_epoch(errors, patience=3)
-    Stop(best=3, stop=6)
+    (3, 6)
     """
     state = State()
     for error in errors:
@@ -208,7 +203,7 @@ def early_stopping_epoch(
             f"errors must have a finite number before the patience ends, got none in "
             f"{state.epochs} epochs"
         )
-    return Stop(best=state.best_epoch, stop=state.epochs - 1)
+    return state.best_epoch, state.epochs - 1
 
 
 @checked

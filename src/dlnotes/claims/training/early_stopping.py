@@ -23,7 +23,7 @@ from dlnotes.claims.trial import Trial, draw, finding
 from dlnotes.lab.fit import History, predict
 from dlnotes.lab.models import HIDDEN_LAYERS, mlp
 from dlnotes.lab.tasks import Task, digits
-from dlnotes.training.early_stopping import Stop, early_stopping_epoch
+from dlnotes.training.early_stopping import early_stopping_epoch
 
 EPOCHS, PATIENCES = 200, (5, 20, 50)
 RISE, TEST = "last over lowest validation loss", "test loss"
@@ -114,7 +114,7 @@ def measured(runs: Sequence[Curves], data: str) -> list[Row]:
     ]
 
 
-def stopped(run: Curves, patience: int) -> Stop:
+def stopped(run: Curves, patience: int) -> tuple[int, int]:
     """Say which epoch early stopping keeps, and which is the last."""
     return early_stopping_epoch(run.validation, patience=patience)
 

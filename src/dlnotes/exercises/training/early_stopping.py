@@ -6,7 +6,7 @@ import numpy as np
 
 from dlnotes.exercises.drawing import either, whole
 from dlnotes.exercises.exercise import Exercise, Mistake
-from dlnotes.training.early_stopping import Stop, early_stopping_epoch
+from dlnotes.training.early_stopping import early_stopping_epoch
 
 
 def _curve(rng: np.random.Generator) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def _watch(
     late: bool = False,
     reset: bool = True,
     strict: bool = True,
-) -> Stop:
+) -> tuple[int, int]:
     """Apply the rule, or one that is changed in one thing."""
     best = epoch = waited = 0
     for epoch in range(1, len(errors)):
@@ -42,10 +42,10 @@ def _watch(
             waited += 1
         if waited >= patience + late:
             break
-    return Stop(best, epoch)
+    return best, epoch
 
 
-def _moving(errors: Any, patience: int, min_delta: float) -> Stop:
+def _moving(errors: Any, patience: int, min_delta: float) -> tuple[int, int]:
     """Move the best at each improvement, and count those that are too small."""
     best = epoch = waited = 0
     for epoch in range(1, len(errors)):
@@ -53,12 +53,12 @@ def _moving(errors: Any, patience: int, min_delta: float) -> Stop:
         best = epoch if errors[epoch] < errors[best] else best
         if waited >= patience:
             break
-    return Stop(best, epoch)
+    return best, epoch
 
 
-def _same(epoch: int) -> Stop:
+def _same(epoch: int) -> tuple[int, int]:
     """Restore the epoch at which training stops."""
-    return Stop(epoch, epoch)
+    return epoch, epoch
 
 
 STOPPING = Exercise(
@@ -112,7 +112,7 @@ STOPPING = Exercise(
         ),
         Mistake(
             lambda errors, patience, min_delta: _same(
-                _watch(errors, patience, min_delta).stop
+                _watch(errors, patience, min_delta)[1]
             ),
             "You keep the weights of the last epoch. By then the error has not "
             "improved for a while: the best weights must be saved, and restored at "
@@ -138,9 +138,9 @@ STOPPING = Exercise(
             "best moves only when the waiting starts anew.",
         ),
         Mistake(
-            lambda errors, patience, min_delta: Stop(
-                _watch(errors, len(errors), min_delta).best,
-                _watch(errors, patience, min_delta).stop,
+            lambda errors, patience, min_delta: (
+                _watch(errors, len(errors), min_delta)[0],
+                _watch(errors, patience, min_delta)[1],
             ),
             "Your best epoch comes after the stop: it was never run.",
         ),
