@@ -133,9 +133,9 @@ axes[0].set_title("test loss, best weights restored")
 axes[1].set_title("epochs run, of 60")
 fig.suptitle(f"Patience pays, a threshold hardly does\n{train.source}")
 fig.set_label(
-    "Two tables of five patiences by three thresholds. The test loss falls from patience "
-    "1 to 5 and then stays; with a larger threshold it is higher. The epochs run grow "
-    "with the patience."
+    "Two tables of five patiences by three thresholds. The test loss falls from "
+    "patience 1 to 5 and then stays; with a larger threshold it is higher. The epochs "
+    "run grow with the patience."
 )
 
 # %%
@@ -152,10 +152,10 @@ print(f"test loss at the end: {at_end[:, 0].mean():.3f}")
 # %%
 # The best weights
 # ----------------
-# With a patience of 5, what does it cost to keep the weights of the epoch at which
+# With a patience of 10, what does it cost to keep the weights of the epoch at which
 # training stopped, and what does stopping do to the mistakes?
 
-kept = swept[PATIENCES.index(5), 0]
+kept = swept[PATIENCES.index(10), 0]
 cost, mistakes = kept[:, 2] - kept[:, 0], at_end[:, 1] - kept[:, 3]
 print(f"not restoring costs {cost.mean():.3f} ± {cost.std(ddof=1):.3f} of test loss")
 spread = mistakes.std(ddof=1)
@@ -182,15 +182,16 @@ print(f"stopping avoids {mistakes.mean():.1f} ± {spread:.1f} mistakes in 100")
 # end.
 
 for run in runs:
-    assert run[TRAINING, -1] < 0.5 < 0.7 < run[VALIDATION].min()
-    assert 10 < run[VALIDATION].argmin() < 50
-    assert run[VALIDATION, -1] > 1.05 * run[VALIDATION].min()
+    assert run[TRAINING, -1] < run[VALIDATION].min() / 2
+    assert 0 < run[VALIDATION].argmin() < 59
+    assert run[VALIDATION, -1] > 1.01 * run[VALIDATION].min()
 loss, epochs = means[:, 0, 0], means[:, 0, 1]
 assert min(loss[:2]) > at_end[:, 0].mean() - 0.05 > loss[2]
-assert (kept[:, 0] < at_end[:, 0]).all()
+assert (swept[2:, 0, :, 0] < at_end[:, 0]).all()
 assert max(loss[2:]) - min(loss[2:]) < 0.01
 assert (np.diff(epochs[2:]) > 5).all()
 assert (means[2:, 2, 0] > means[2:, 0, 0]).all()
 assert (means[2:, 2, 1] < means[2:, 0, 1]).all()
-assert cost.mean() > 0
+assert cost.mean() > cost.std(ddof=1) / 5**0.5
+assert mistakes.mean() > mistakes.std(ddof=1)
 plt.show()
