@@ -93,8 +93,8 @@ for seed, run in enumerate(runs):
     best = run[VALIDATION].argmin()
     ax.plot(best, run[VALIDATION, best], "C3o", label=None if seed else "lowest")
 ax.set(xlabel="epoch", ylabel="cross-entropy", ylim=(0, 2))
-ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
-fig.suptitle(f"Five seeds: the network learns wrong labels\n{train.source}", y=1.08)
+ax.legend(loc="upper right")
+fig.suptitle(f"Five seeds: the network learns wrong labels\n{train.source}")
 fig.set_label(
     "Five pairs of curves over 60 epochs. The training losses fall steadily. The "
     "validation losses fall fast, are lowest between epochs 15 and 45, and rise again."
