@@ -125,7 +125,8 @@ def test_the_most_of_scores_is_the_least_of_their_negatives(
     rng: np.random.Generator,
 ) -> None:
     for _ in range(20):
-        E, settings = wandering(rng), {"patience": 3, "min_delta": 0.25}
+        E: NDArray[Any] = wandering(rng)
+        settings: dict[str, Any] = {"patience": 3, "min_delta": 0.25}
         assert STOP(-E, mode="max", **settings) == STOP(E, **settings)
     state = update(update(State(), 0.5, mode="max"), 0.75, mode="max")
     assert (state.best, state.best_epoch) == (0.75, 1)
@@ -258,32 +259,32 @@ def test_single_precision_stays_and_gradients_flow() -> None:
     assert torch.autograd.gradcheck(decay, a[1:].detach().requires_grad_())
 
 
-E = np.array([2.0, 1.0])
+PAIR = np.array([2.0, 1.0])
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: STOP(E, patience=0),
-        lambda: STOP(E, patience=-1),
-        lambda: STOP(E, patience=2.5),
-        lambda: STOP(E, patience=2, min_delta=-0.1),
-        lambda: STOP(E, patience=2, min_delta=math.nan),
-        lambda: STOP(E, patience=2, min_delta=math.inf),
-        lambda: STOP(E, patience=2, mode="least"),
-        lambda: STOP(E[:0], patience=2),
+        lambda: STOP(PAIR, patience=0),
+        lambda: STOP(PAIR, patience=-1),
+        lambda: STOP(PAIR, patience=2.5),
+        lambda: STOP(PAIR, patience=2, min_delta=-0.1),
+        lambda: STOP(PAIR, patience=2, min_delta=math.nan),
+        lambda: STOP(PAIR, patience=2, min_delta=math.inf),
+        lambda: STOP(PAIR, patience=2, mode="least"),
+        lambda: STOP(PAIR[:0], patience=2),
         lambda: should_stop(State(), patience=0),
         lambda: update(State(), 1.0, min_delta=-1.0),
         lambda: update(State(), 1.0, mode=None),  # type: ignore[arg-type]
-        lambda: generalization_loss(E[:0]),
-        lambda: generalization_loss(0 * E),
-        lambda: stopped_shrinkage(E, learning_rate=-1.0, steps=1),
-        lambda: stopped_shrinkage(E, learning_rate=1.0, steps=-1),
-        lambda: equivalent_weight_decay(E, learning_rate=0.0, steps=1),
-        lambda: equivalent_weight_decay(E, learning_rate=0.1, steps=0),
-        lambda: equivalent_weight_decay(E, learning_rate=0.5, steps=1),
-        lambda: equivalent_weight_decay(-E, learning_rate=0.1, steps=1),
-        lambda: equivalent_weight_decay(E * math.nan, learning_rate=0.1, steps=1),
+        lambda: generalization_loss(PAIR[:0]),
+        lambda: generalization_loss(0 * PAIR),
+        lambda: stopped_shrinkage(PAIR, learning_rate=-1.0, steps=1),
+        lambda: stopped_shrinkage(PAIR, learning_rate=1.0, steps=-1),
+        lambda: equivalent_weight_decay(PAIR, learning_rate=0.0, steps=1),
+        lambda: equivalent_weight_decay(PAIR, learning_rate=0.1, steps=0),
+        lambda: equivalent_weight_decay(PAIR, learning_rate=0.5, steps=1),
+        lambda: equivalent_weight_decay(-PAIR, learning_rate=0.1, steps=1),
+        lambda: equivalent_weight_decay(PAIR * math.nan, learning_rate=0.1, steps=1),
     ],
     ids=range(20),
 )
