@@ -117,7 +117,7 @@ def test_scikit_learn_moves_its_best_so_a_slow_fall_never_counts(
 def test_arrays_of_either_library_give_the_same_epochs(
     dtype: type, array: Callable[[Any], Any], rng: np.random.Generator
 ) -> None:
-    E = wandering(rng, 12).astype(dtype)
+    E: NDArray[Any] = wandering(rng, 12).astype(dtype)
     assert STOP(array(E), patience=3) == by_definition(E, 3, 0.0)
 
 
