@@ -37,6 +37,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "training": (
         "weight_initialization",
         "batch_normalization",
+        "early_stopping",
     ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
