@@ -22,6 +22,8 @@ References
 * N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2014).
   Dropout: a simple way to prevent neural networks from overfitting. *Journal of Machine
   Learning Research* 15. https://jmlr.org/papers/v15/srivastava14a.html
+* T. van Laarhoven (2017). L2 regularization versus batch and weight normalization.
+  https://arxiv.org/abs/1706.05350
 * I. Loshchilov and F. Hutter (2019). Decoupled weight decay regularization.
   *International Conference on Learning Representations*.
   https://arxiv.org/abs/1711.05101
@@ -537,6 +539,7 @@ def elastic_net_step(
     >>> elastic_net_step(w, gradient, **settings)
     array([1., 0.])
     """
+    at_least(0, strength=strength)
     in_range(0, 1, l1_ratio=l1_ratio)
     lasso, ridge = strength * l1_ratio, strength * (1 - l1_ratio)
     shortened = lasso_step(w, gradient, learning_rate=learning_rate, strength=lasso)
