@@ -287,8 +287,8 @@ def weight_decay_reduces_overfitting(seeds: Sequence[int]) -> Finding:
 
 EARLIER = (
     "In an earlier run softmax regression had a learning rate of 0.01, too small to "
-    "overfit in 200 steps: there no penalty changed the gap or the test loss by the "
-    "interval, and the verdict was open. Training that ends early regularizes by itself."
+    "overfit in 200 steps; there neither the gap nor the test loss of ridge was below "
+    "that of no penalty by the interval, and the verdict was open."
 )
 
 
