@@ -250,8 +250,6 @@ def test_many_steps_end_where_scikit_learn_ends_with_the_same_zeros(
     assert l1_ratio < 1 or 0 < (coefficients == 0).sum() < 6
 
 
-@pytest.mark.verifies("eq-map-ridge")
-@pytest.mark.verifies("eq-map-lasso")
 def test_priors_put_the_most_probable_weights_where_penalties_put_them(
     rng: np.random.Generator,
 ) -> None:
