@@ -113,9 +113,9 @@ axes[0].legend(loc="lower right", fontsize=9)
 axes[1].set_xlabel("strength")
 fig.suptitle("Rows that were seen (dotted) and others\nsynthetic, 60 rows, 100 inputs")
 fig.set_label(
-    "Error against the strength, for three penalties, twice. The dotted curves rise. Of "
-    "the others, ridge lies lowest where all inputs matter; where five do, lasso and "
-    "elastic net have a deep minimum, and ridge has nearly none."
+    "Error against the strength, for three penalties, twice. The dotted curves rise. "
+    "Of the others, ridge lies lowest where all inputs matter; where five do, lasso "
+    "and elastic net have a deep minimum, and ridge has nearly none."
 )
 
 # %%
@@ -129,8 +129,8 @@ for key, values in errors.items():
     print(f"{': '.join(key):<24} {mean:4.2f} ± {deviation:4.2f} at {STRENGTHS[k]:.3f}")
 
 # %%
-# The weights themselves, where five matter, for the last seed.  Read from right to left,
-# as the penalty gets weaker: ridge lets all grow together, lasso one after the other.
+# The weights themselves, where five matter, for the last seed.  From right to left, as
+# the penalty gets weaker, ridge lets all grow together, and lasso one after the other.
 
 fig, axes = plt.subplots(1, 2, figsize=(6, 3.2), sharey=True)
 for ax, name in zip(axes, ("ridge", "lasso"), strict=True):
@@ -168,7 +168,7 @@ class Penalty(Callback):
     def __init__(self, strength, r):
         self.step = partial(elastic_net_step, strength=strength, l1_ratio=r)
 
-    def after_step(self, run, loss):
+    def after_step(self, run, _loss):
         rate = run.optimizer.param_groups[0]["lr"] / (1 - 0.9)
         with torch.no_grad():
             for w in run.model.parameters():
@@ -177,7 +177,8 @@ class Penalty(Callback):
 
 
 # %%
-# Twenty epochs, in which the rate falls to zero.  A seed fixes the initial weights and the order of the batches.
+# Twenty epochs, in which the rate falls to zero.  A seed fixes the initial weights and
+# the order of the batches.
 
 
 def learn(strength, r, seed):
@@ -288,12 +289,15 @@ for task, winner in (("all matter", "ridge"), ("five matter", "lasso")):
     ends = [best[task, name].mean() for name in ("ridge", "lasso")]
     assert best[task, winner].mean() == min(ends) < middle < max(ends)
 for seen, others in (values.mean(axis=0) for values in errors.values()):
-    assert (np.diff(seen) < 0.02).all() and seen[-1] < 0.05
+    assert (np.diff(seen) < 0.02).all()
+    assert seen[-1] < 0.05
     assert 0 < others.argmin() < len(STRENGTHS) - 1
 means = {name: scores[key].mean(axis=0) for name, key in chosen.items()}
 for name in RATIOS:
-    assert means[name][2] < means["none"][2] and means["none"][0] < means[name][0]
+    assert means[name][2] < means["none"][2]
+    assert means[name][0] > means["none"][0]
     assert GRID[name].index(chosen[name][1]) in (1, 2)
 assert np.ptp([means[name][2] for name in RATIOS]) < 0.05
-assert zeros["none"] == zeros["ridge"] == 0 and zeros["lasso"] > 0.5
+assert zeros["none"] == zeros["ridge"] == 0
+assert zeros["lasso"] > 0.5
 plt.show()

@@ -299,8 +299,10 @@ def test_units_of_zeros_have_a_gradient_that_is_finite() -> None:
     torch.testing.assert_close(W.grad, torch.ones(3, 2))
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_half_precision_stays_so_and_does_not_overflow(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_half_and_single_precision_stay_so_and_do_not_overflow(
+    dtype: torch.dtype,
+) -> None:
     w = torch.full((2, 3), 300.0, dtype=dtype)
     settings = {"strength": 0.01, "l1_ratio": 0.5}
 
