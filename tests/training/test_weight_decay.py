@@ -300,7 +300,7 @@ def test_units_of_zeros_have_a_gradient_that_is_finite() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
-def test_half_and_single_precision_stay_so_and_do_not_overflow(
+def test_half_and_single_precision_stay_and_do_not_overflow(
     dtype: torch.dtype,
 ) -> None:
     w = torch.full((2, 3), 300.0, dtype=dtype)
