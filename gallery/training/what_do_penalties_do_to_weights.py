@@ -132,7 +132,7 @@ for key, values in errors.items():
 # The weights themselves, where five matter, for the last seed.  From right to left, as
 # the penalty gets weaker, ridge lets all grow together, and lasso one after the other.
 
-fig, axes = plt.subplots(1, 2, figsize=(6, 3.2), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(6, 3.6), sharey=True, layout="constrained")
 for ax, name in zip(axes, ("ridge", "lasso"), strict=True):
     W = paths["five matter", name]
     ax.plot(STRENGTHS, W[:, 5:], color="#a0a0a0", linewidth=0.5)
@@ -236,7 +236,7 @@ for ax, (name, grid) in zip(axes, GRID.items(), strict=True):
     ax.axhline(scores["none", 0][:, 1].mean(), color="#808080", linestyle="--")
     ax.set(xscale="log", ylabel="loss")
     ax.set_title(name, loc="left", fontsize=10)
-axes[0].legend(loc="center left")
+axes[0].legend(loc="lower right")
 axes[2].set_xlabel("strength")
 fig.suptitle(f"Dashed: validation without a penalty\n500 of {train.source}")
 fig.set_label(
@@ -248,7 +248,8 @@ fig.set_label(
 # %%
 # The weights of the first layer, 25,088 in each network, in classes of one width.
 
-fig, axes = plt.subplots(4, 1, figsize=(6, 7.6), sharex=True, sharey=True)
+layout = {"sharex": True, "sharey": True, "layout": "constrained"}
+fig, axes = plt.subplots(4, 1, figsize=(6, 7.6), **layout)
 for ax, (name, weights) in zip(axes, first.items(), strict=True):
     values = weights.detach().numpy().ravel()
     ax.hist(values, bins=np.linspace(-0.2, 0.2, 82), color="C0")
