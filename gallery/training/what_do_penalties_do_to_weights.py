@@ -119,9 +119,9 @@ fig.set_label(
 )
 
 # %%
-# At its best strength, each: the error, mean and standard deviation over the seeds.  The
-# strength is chosen on the rows by which it is then judged, so all errors are a little
-# too low.
+# The error of each at its best strength, mean and standard deviation over the seeds.
+# The strength is chosen on the rows by which it is then judged, so all errors are a
+# little too low.
 
 best = {}
 for key, values in errors.items():
