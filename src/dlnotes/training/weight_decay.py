@@ -3,8 +3,8 @@ r"""Weight decay: ridge, lasso and elastic net.
 A model with many weights can fit the noise of its training instances.  A penalty on
 large weights makes it choose, among all that fit about equally well, weights that are
 small (ridge: Hoerl and Kennard, 1970), weights of which most are zero (lasso:
-Tibshirani, 1996), or a mixture (elastic net: Zou and Hastie, 2005).  For networks Hanson
-and Pratt (1988) made it a step: all weights shrink a little, each time.
+Tibshirani, 1996), or a mixture (elastic net: Zou and Hastie, 2005).  For networks
+Hanson and Pratt (1988) made it a step: all weights shrink a little, each time.
 
 References
 ----------

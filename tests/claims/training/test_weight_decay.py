@@ -1,5 +1,7 @@
 """The experiments on penalties: each part small, each rule on its own."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -58,10 +60,10 @@ def test_networks_side_by_side_learn_what_each_learns_alone(
 
     for s, strength in enumerate(strengths):
         for k in range(2):
-            net = torch.nn.Sequential(
+            net: Any = torch.nn.Sequential(
                 torch.nn.Linear(3, 5), torch.nn.ReLU(), torch.nn.Linear(5, 4)
             )
-            layers = [net[0], net[2]]
+            layers: list[Any] = [net[0], net[2]]
             for layer, (W, _) in zip(layers, start, strict=True):
                 layer.weight.data, layer.bias.data = (
                     W.T.clone(),
