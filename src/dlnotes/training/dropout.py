@@ -570,7 +570,7 @@ def subnetwork_ensemble(
         xp.asarray(each, dtype=x.dtype, device=device_of(x))
         for each in (masks, mask_probabilities(masks, p=p))
     )
-    return softmax(P @ log_softmax((R * x) @ W + b))
+    return softmax(xp.sum(P[:, None] * log_softmax((R * x) @ W + b), axis=0))
 
 
 def _draw(H: Array, shape: tuple[int, ...], p: float, rng: Any) -> Array:
