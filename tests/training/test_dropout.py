@@ -71,7 +71,7 @@ def test_every_engine_drops_and_divides_as_a_loop_does(
 ) -> None:
     H, u = rng.normal(size=(3, 4, 2)), rng.random((3, 4, 2))
 
-    found = run(lambda H, u: inverted_dropout(H, u, p=0.3), H, u)
+    found = run(lambda H, u: inverted_dropout(H, u, p=0.3, training=True), H, u)
 
     assert found.dtype == np.float64
     for place in np.ndindex(H.shape):
@@ -118,7 +118,9 @@ def test_numpy_computes_in_single_precision_what_pytorch_does(
     torch.manual_seed(1)
     theirs = functional.dropout(torch.tensor(H), 0.3).numpy()
 
-    ours = inverted_dropout(H, (theirs != 0).astype(np.float32) / 2, p=0.3)
+    ours = inverted_dropout(
+        H, (theirs != 0).astype(np.float32) / 2, p=0.3, training=True
+    )
 
     assert ours.dtype == np.float32
     np.testing.assert_array_equal(ours, theirs)
@@ -132,7 +134,9 @@ def test_the_mean_over_all_masks_is_the_activation(
 
     mean = sum(
         probability(mask, p)
-        * np.asarray(inverted_dropout(array(h), array(0.9 * np.array(mask)), p=p))
+        * np.asarray(
+            inverted_dropout(array(h), array(0.9 * np.array(mask)), p=p, training=True)
+        )
         for mask in product((0, 1), repeat=4)
     )
 
@@ -226,7 +230,9 @@ def test_the_gradient_is_that_of_autograd_and_of_difference_quotients(
     found = run(lambda G, mask: dropout_backward(G, mask, p=p), upstream, mask)
 
     leaf = torch.tensor(H, requires_grad=True)
-    out = inverted_dropout(leaf, torch.tensor(mask.astype(float)) * (1 - 1e-9), p=p)
+    out = inverted_dropout(
+        leaf, torch.tensor(mask.astype(float)) * (1 - 1e-9), p=p, training=True
+    )
     (theirs,) = torch.autograd.grad(out, leaf, torch.tensor(upstream))
     np.testing.assert_allclose(found, theirs, rtol=1e-12)
     for place in np.ndindex(H.shape):
@@ -410,7 +416,7 @@ def test_the_ensemble_has_the_precision_of_the_inputs(array: Make, dtype: str) -
 TAKE_P: dict[str, Callable[..., Any]] = {
     "mask": lambda x, p: dropout_mask(x, p=p),
     "given mask": lambda x, p: apply_mask(x, x > 0, p=p),
-    "training": lambda x, p: inverted_dropout(x, x, p=p),
+    "training": lambda x, p: inverted_dropout(x, x, p=p, training=True),
     "inference": lambda x, p: inverted_dropout(x, x, p=p, training=False),
     "draw": lambda x, p: dropout(x, p=p, rng=np.random.default_rng(0)),
     "backward": lambda x, p: dropout_backward(x, x > 0, p=p),

@@ -156,7 +156,7 @@ def inverted_dropout(
     u: Float[Array, "*shape"],
     *,
     p: float,
-    training: bool = True,
+    training: bool,
 ) -> Float[Array, "*shape"]:
     r"""Apply inverted dropout, the form that today's libraries use.
 
@@ -192,7 +192,7 @@ def inverted_dropout(
     >>> import numpy as np
     >>> from dlnotes.training.dropout import inverted_dropout
     >>> H, u = np.array([3.0, 6.0, 9.0, 3.0]), np.array([0.8, 0.1, 0.3, 0.6])
-    >>> inverted_dropout(H, u, p=0.25)
+    >>> inverted_dropout(H, u, p=0.25, training=True)
     array([ 4.,  0., 12.,  4.])
     >>> inverted_dropout(H, u, p=0.25, training=False)
     array([3., 6., 9., 3.])
