@@ -70,6 +70,7 @@ def test_every_engine_drops_and_divides_as_a_loop_does(
     run: Run, rng: np.random.Generator
 ) -> None:
     H, u = rng.normal(size=(3, 4, 2)), rng.random((3, 4, 2))
+    u[0, 0, 0], u[2, 1, 1] = 0.3, np.nextafter(0.3, 0)
 
     found = run(lambda H, u: inverted_dropout(H, u, p=0.3, training=True), H, u)
 
