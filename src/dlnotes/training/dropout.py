@@ -1,8 +1,7 @@
 r"""Dropout.
 
-In every step of training, dropout switches each unit off with a probability, drawn anew
-for each instance.  No unit can rely on another one being there, and each step trains
-another subnetwork, all of which share their weights.  Hinton et al. (2012) introduced
+Dropout is noise that regularizes: while a network learns, units are switched off at
+random, so no unit can rely on another one being there.  Hinton et al. (2012) introduced
 it and took it for a cheap ensemble of exponentially many networks; Srivastava et al.
 (2014) measured it in full.  Baldi and Sadowski (2013) worked out its mean and variance
 and the ensemble's geometric mean, and Wager et al. (2013) showed that for linear
