@@ -75,8 +75,8 @@ network.eval()
 print(sorted({*dropped.flatten().tolist()}), dropped.mean(0), network.drop(H, 0.5)[0])
 
 # %%
-# Twenty-five epochs of AdamW.  Accuracy and loss are noted on the pictures to choose by,
-# and on the test pictures.
+# Twenty-five epochs of AdamW.  Accuracy and loss are noted on the pictures to choose
+# by, and on the test pictures.
 
 
 def learn(seed, decay=0.0, **rates):
