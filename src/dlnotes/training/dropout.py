@@ -383,57 +383,6 @@ def channel_dropout(
     return apply_mask(X, _draw(X, (*X.shape[:2], 1, 1), p, rng), p=p)
 
 
-@checked
-def dropout_penalty(
-    X: Float[Array, "instances inputs"], w: Float[Array, "inputs"], *, p: float
-) -> Float[Array, ""]:
-    r"""Compute what input dropout adds to the squared error of a linear model.
-
-    Let :math:`\tilde{\mathbf{x}}_n` be the inputs of instance :math:`n` after
-    :eq:`eq-dropout`.  The mean over all masks is the squared error without dropout and
-    a penalty:
-
-    .. math::
-       :label: eq-dropout-penalty
-
-       \operatorname{E} \sum_n \left( \mathbf{w}^\top \tilde{\mathbf{x}}_n - y_n
-       \right)^2
-       = \sum_n \left( \mathbf{w}^\top \mathbf{x}_n - y_n \right)^2
-       + \frac{p}{1 - p} \sum_j w_j^2 \sum_n x_{nj}^2
-
-    Parameters
-    ----------
-    X
-        The inputs :math:`x_{nj}`, one instance a row.
-    w
-        The weights.
-    p
-        The probability of dropping an input, less than 1.
-
-    Returns
-    -------
-    penalty
-        The last term.
-
-    Raises
-    ------
-    ValueError
-        If p is not at least 0 and less than 1.
-
-    Examples
-    --------
-    The same effect, 6, of two inputs costs the same, whatever their units are:
-
-    >>> import numpy as np
-    >>> from dlnotes.training.dropout import dropout_penalty
-    >>> X = np.array([[3.0, 300.0]])
-    >>> [float(dropout_penalty(X, np.array(w), p=0.5)) for w in ([2, 0.0], [0, 0.02])]
-    [36.0, 36.0]
-    """
-    in_range(0, 1, half_open=True, p=p)
-    return p / (1 - p) * array_namespace(X).sum((X * w) ** 2)
-
-
 def enumerate_subnetworks(units: int) -> Bool[np.ndarray, "masks units"]:
     r"""List all masks of a layer, :math:`2^n` of them for :math:`n` units.
 
@@ -570,6 +519,57 @@ def subnetwork_ensemble(
         for each in (masks, mask_probabilities(masks, p=p))
     )
     return softmax(xp.sum(P[:, None] * log_softmax((R * x) @ W + b), axis=0))
+
+
+@checked
+def dropout_penalty(
+    X: Float[Array, "instances inputs"], w: Float[Array, "inputs"], *, p: float
+) -> Float[Array, ""]:
+    r"""Compute what input dropout adds to the squared error of a linear model.
+
+    Let :math:`\tilde{\mathbf{x}}_n` be the inputs of instance :math:`n` after
+    :eq:`eq-dropout`.  The mean over all masks is the squared error without dropout and
+    a penalty:
+
+    .. math::
+       :label: eq-dropout-penalty
+
+       \operatorname{E} \sum_n \left( \mathbf{w}^\top \tilde{\mathbf{x}}_n - y_n
+       \right)^2
+       = \sum_n \left( \mathbf{w}^\top \mathbf{x}_n - y_n \right)^2
+       + \frac{p}{1 - p} \sum_j w_j^2 \sum_n x_{nj}^2
+
+    Parameters
+    ----------
+    X
+        The inputs :math:`x_{nj}`, one instance a row.
+    w
+        The weights.
+    p
+        The probability of dropping an input, less than 1.
+
+    Returns
+    -------
+    penalty
+        The last term.
+
+    Raises
+    ------
+    ValueError
+        If p is not at least 0 and less than 1.
+
+    Examples
+    --------
+    The same effect, 6, of two inputs costs the same, whatever their units are:
+
+    >>> import numpy as np
+    >>> from dlnotes.training.dropout import dropout_penalty
+    >>> X = np.array([[3.0, 300.0]])
+    >>> [float(dropout_penalty(X, np.array(w), p=0.5)) for w in ([2, 0.0], [0, 0.02])]
+    [36.0, 36.0]
+    """
+    in_range(0, 1, half_open=True, p=p)
+    return p / (1 - p) * array_namespace(X).sum((X * w) ** 2)
 
 
 def _draw(H: Array, shape: tuple[int, ...], p: float, rng: Any) -> Array:
