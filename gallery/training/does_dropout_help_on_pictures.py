@@ -33,10 +33,12 @@ command_line(__doc__)
 
 train, test = (load("fashion-mnist", split=split) for split in ("train", "test"))
 X, X_test = (
-    torch.tensor(each.X.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)) / 255).float()
+    torch.tensor(
+        each.X[:3000].reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)) / 255
+    ).float()
     for each in (train, test)
 )
-X, X_test = X[:3000].flatten(1), X_test[:1000].flatten(1)
+X, X_test = X.flatten(1), X_test[:1000].flatten(1)
 y, y_test = torch.tensor(train.y[:3000]), torch.tensor(test.y[:1000])
 OTHERS, SEEDS = (X[2000:], y[2000:]), range(4)
 print(f"500 pictures to learn from, {len(OTHERS[1]):,} to choose by; {train.source}")
@@ -227,6 +229,7 @@ fig.set_label(
 # end.
 
 assert len({len(grid) for grid in GRIDS.values()}) == 1
+assert all(best[way] not in grid[::2] for way, grid in GRIDS.items())
 assert (gains["hidden"][:, 1] < 0).all()
 assert gains["decay"][:, 1].mean() < 0
 right = gains["hidden"][:, 0]
