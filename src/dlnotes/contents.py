@@ -38,6 +38,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "weight_initialization",
         "batch_normalization",
         "weight_decay",
+        "dropout",
         "early_stopping",
     ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
