@@ -34,6 +34,9 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "schedules",
         "choosing",
     ),
-    "training": ("weight_initialization",),
+    "training": (
+        "weight_initialization",
+        "dropout",
+    ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
