@@ -63,7 +63,6 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
-    "init",
 ]
 
 
