@@ -8,7 +8,7 @@ from typing import Any
 import torch.nn
 from torch.nn import Flatten
 
-from dlnotes.nn import init
+from dlnotes.nn import init as init  # a module, no layer
 from dlnotes.nn.activation import (
     ELU,
     GELU,
