@@ -34,6 +34,6 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "schedules",
         "choosing",
     ),
-    "training": ("weight_initialization",),
+    "training": ("weight_initialization", "orthogonal_initialization"),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
