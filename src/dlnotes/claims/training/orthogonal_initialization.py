@@ -219,4 +219,4 @@ def judge_sparse(found: Sequence[Row]) -> Ruling:
         refuted=not below,
     )
     because = f"The mean size of a correlation is {join_words(said)}."
-    return Ruling(verdict, because, f"lower on {join_words(below or ['neither'])}")
+    return Ruling(verdict, because, f"on {join_words(below or ['neither'])}")
