@@ -120,8 +120,8 @@ def test_the_mean_fan_lies_between_the_others_and_the_gain_is_a_factor() -> None
     assert 1 / middle == pytest.approx((30 + 10) / 2)
     assert weight_variance(30, 10, fan="mean") == middle
     for fan in ("in", "out", "mean"):
-        tripled = weight_variance(30, 10, fan=fan, gain=3.0)  # type: ignore[arg-type]  # a str
-        assert tripled == pytest.approx(3 * weight_variance(30, 10, fan=fan))  # type: ignore[arg-type]
+        tripled = weight_variance(30, 10, fan=fan, gain=3.0)
+        assert tripled == pytest.approx(3 * weight_variance(30, 10, fan=fan))
 
 
 @pytest.mark.parametrize(
