@@ -36,6 +36,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     ),
     "training": (
         "weight_initialization",
+        "orthogonal_initialization",
         "batch_normalization",
         "weight_decay",
         "dropout",
