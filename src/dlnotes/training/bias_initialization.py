@@ -375,6 +375,9 @@ def initial_dead_fraction(
     >>> [float(initial_dead_fraction(X, W, np.full(2, b))) for b in (0.0, 0.1, 1.0)]
     [0.5, 0.5, 0.0]
     """
+    n, m = X.shape[0], W.shape[1]
+    if n == 0 or m == 0:
+        raise ValueError(f"X must have an instance and W a unit, got {n} and {m}")
     return dead_fraction(X @ W + b)
 
 
