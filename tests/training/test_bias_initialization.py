@@ -30,19 +30,21 @@ Layer = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 def some_twins(rng: np.random.Generator) -> Layer:
-    """Draw eight units: 0, 3 and 6 are twins, and 1 and 4.
+    """Draw ten units: 0, 3 and 6 are twins, and 1 and 4.
 
-    Units 2, 5 and 7 differ from 0 in a weight in, the bias, and a weight out.
+    Units 2, 5 and 7 differ from 0 in a weight in, the bias, and a weight out; 8 has its
+    weights in another order, and 9 with the other sign.
     """
-    units = rng.normal(size=(8, 6))
-    units[[2, 3, 5, 6, 7]], units[4] = units[0], units[1]
+    units = rng.normal(size=(10, 6))
+    units[[2, 3, 5, 6, 7, 8, 9]], units[4] = units[0], units[1]
+    units[8, :3], units[9, :3] = units[0, 2::-1], -units[0, :3]
     units[2, 1] += 0.3
     units[5, 3] += 0.3
     units[7, 5] += 0.3
     return units[:, :3].T.copy(), units[:, 3].copy(), units[:, 4:].copy()
 
 
-TWINS = [{0, 3, 6}, {1, 4}, {2}, {5}, {7}]
+TWINS = [{0, 3, 6}, {1, 4}, {2}, {5}, {7}, {8}, {9}]
 
 
 @pytest.mark.verifies("eq-twin-units")
@@ -50,7 +52,7 @@ def test_every_engine_finds_the_twins(run: Run, rng: np.random.Generator) -> Non
     twins = run(symmetric_units, *some_twins(rng))
 
     assert twins.dtype == bool
-    for i in range(8):
+    for i in range(10):
         (same,) = (group for group in TWINS if i in group)
         assert set(np.flatnonzero(twins[i])) == same
 
@@ -380,6 +382,7 @@ ONE = np.ones(1)
     [
         (base_rate_bias, [ONE[:0]], "y must have an instance"),
         (base_rate_bias, [np.zeros(3)], "y must have ones and zeros"),
+        (base_rate_bias, [np.ones(3)], "y must have ones and zeros"),
         (base_rate_bias, [np.eye(2)[[0, 0]]], "y must have ones and zeros"),
         (base_rate_bias, [np.array([0.0, 2.0])], "y must have targets from 0 to 1"),
         (base_rate_bias, [np.array([1.0, -0.5])], "y must have targets from 0 to 1"),
