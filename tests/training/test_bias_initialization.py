@@ -69,7 +69,8 @@ def test_training_keeps_twins_together_and_parts_all_others(
 
     for _ in range(30):
         steps.zero_grad()
-        (torch.tanh(X @ W + b) @ V - Y).square().mean().backward()
+        loss = (torch.tanh(X @ W + b) @ V - Y).square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]  # of torch
         steps.step()
 
     after = torch.cat([W, b[None], V.T]).detach().T
