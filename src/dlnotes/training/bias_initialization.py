@@ -138,12 +138,12 @@ def base_rate_bias(y: Float[Array, "batch *outputs"]) -> Float[Array, "*outputs"
 def class_share_bias(Y: Float[Array, "batch classes"]) -> Float[Array, "classes"]:
     r"""Compute the biases with which a softmax predicts the share of each class.
 
-    With :math:`p_k` for the share of class :math:`k` among the targets,
+    With :math:`\pi_k` for the share of class :math:`k` among the targets,
 
     .. math::
        :label: eq-class-share-bias
 
-       b_k = \log p_k , \qquad p_k = \frac{1}{N} \sum_n y_{nk} .
+       b_k = \log \pi_k , \qquad \pi_k = \frac{1}{N} \sum_n y_{nk} .
 
     Any constant may be added to all of them, since the softmax does not see it.
 
@@ -172,10 +172,10 @@ def class_share_bias(Y: Float[Array, "batch classes"]) -> Float[Array, "classes"
     >>> softmax(class_share_bias(Y)).round(6)
     array([0.75, 0.25])
     """
-    p = _shares(Y)
-    if anywhere(p == 0):
+    pi = _shares(Y)
+    if anywhere(pi == 0):
         raise ValueError("Y must have each class, or the bias of one is infinite")
-    return array_namespace(Y).log(p)
+    return array_namespace(Y).log(pi)
 
 
 @checked
@@ -184,17 +184,19 @@ def initial_loss(
 ) -> Float[Array, ""]:
     r"""Compute the mean cross-entropy of a network whose logits are its biases.
 
-    It depends on the targets by the shares :math:`p_k` of the classes alone.  With
-    :math:`\mathbf{q} = \operatorname{softmax}(\mathbf{b})` it has two parts: the
+    It depends on the targets by the shares :math:`\pi_k` of the classes alone.  With
+    :math:`\mathbf{p} = \operatorname{softmax}(\mathbf{b})` it has two parts: the
     **entropy** :math:`H` of the shares, and the **Kullback-Leibler divergence**
-    :math:`D` of the prediction from them, which is zero if :math:`\mathbf{q} =
-    \mathbf{p}` and else positive:
+    :math:`D` of the prediction from them, which is zero if :math:`\mathbf{p} =
+    \boldsymbol{\pi}` and else positive:
 
     .. math::
        :label: eq-initial-loss
 
-       -\sum_k p_k \log q_k = \underbrace{-\sum_k p_k \log p_k}_{H(\mathbf{p})}
-       + \underbrace{\sum_k p_k \log \frac{p_k}{q_k}}_{D(\mathbf{p} \,\|\, \mathbf{q})}
+       -\sum_k \pi_k \log p_k
+       = \underbrace{-\sum_k \pi_k \log \pi_k}_{H(\boldsymbol{\pi})}
+       + \underbrace{\sum_k \pi_k \log \frac{\pi_k}{p_k}}_{D(\boldsymbol{\pi} \,\|\,
+       \mathbf{p})}
 
     Parameters
     ----------
@@ -226,8 +228,8 @@ def initial_loss(
     0.6931
     0.5623
     """
-    xp, p = array_namespace(Y), _shares(Y)
-    return -xp.sum(p * xp.where(p > 0, log_softmax(b), 0))
+    xp, pi = array_namespace(Y), _shares(Y)
+    return -xp.sum(pi * xp.where(pi > 0, log_softmax(b), 0))
 
 
 @checked
