@@ -37,6 +37,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "training": (
         "weight_initialization",
         "orthogonal_initialization",
+        "bias_initialization",
         "batch_normalization",
         "weight_decay",
         "dropout",
