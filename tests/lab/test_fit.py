@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from dlnotes.lab import fit as fit_module
 from dlnotes.lab.arguments import check_data, check_settings, only_ignored
+from dlnotes.lab.callbacks import EarlyStopping
 from dlnotes.lab.checkpoint import Checkpoint as SavedRun
 from dlnotes.lab.device import device
 from dlnotes.lab.fit import Callback, History, Run, fit, predict
@@ -887,6 +888,18 @@ def test_two_processes_stop_together_when_one_of_them_wants_to(
     assert [len(each) for each in results(together, how)] == [steps[how]] * 2
 
 
+def test_two_processes_stop_early_as_the_first_one_has_it(together: Path) -> None:
+    model, X, y = problem()
+
+    train(model, X, y, epochs=2)
+
+    for scores, weight in zip(
+        results(together, "waited"), results(together, "waited for"), strict=True
+    ):
+        assert scores.tolist() == [0.5, 0.9, 0.8, 0.7]
+        np.testing.assert_allclose(weight, model.state_dict()["0.weight"], rtol=1e-9)
+
+
 def test_the_score_is_that_of_the_first_process(together: Path) -> None:
     assert [each.tolist() for each in results(together, "scores")] == [[0, 0], [0, 0]]
 
@@ -1055,7 +1068,12 @@ def decisions_in_a_process(rank: int) -> dict[str, Any]:
     model, X, y = problem()
     score = {"validation": (X, y), "metric": lambda *_: float(rank)}
     stop = StopAt(9, here=rank == 1)
+    other, given = problem()[0], iter([0.5, 0.9, 0.8, 0.7] if rank == 0 else count())
+    patient = {"epochs": 9, "validation": (X, y), "metric": lambda *_: next(given)}
+    waited = train(other, X, y, callbacks=[EarlyStopping(patience=2)], **patient)
     return {
+        "waited": waited.scores,
+        "waited for": other.state_dict()["0.weight"],
         "after_epoch": train(*problem(), after_epoch=bored).losses,
         "callback": train(*problem(), callbacks=[stop]).losses,
         "scores": train(model, X, y, epochs=2, **score).scores,
