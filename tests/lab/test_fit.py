@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from functools import partial
 from itertools import count
@@ -17,9 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.utils.data import DataLoader, TensorDataset
 
 from dlnotes.lab import fit as fit_module
 from dlnotes.lab.arguments import check_data, check_settings, only_ignored
+from dlnotes.lab.callbacks import EarlyStopping
+from dlnotes.lab.checkpoint import Checkpoint as SavedRun
 from dlnotes.lab.device import device
 from dlnotes.lab.fit import Callback, History, Run, fit, predict
 from dlnotes.lab.metrics import accuracy
@@ -34,7 +38,9 @@ def problem(*, seed: int = 0, n: int = 50) -> tuple[nn.Module, Tensor, Tensor]:
     return model, X, torch.asarray(rng.integers(3, size=n))
 
 
-def train(model: nn.Module, X: Tensor, y: Tensor, **settings: Any) -> History:
+def train(
+    model: nn.Module, X: Any, y: Tensor | None = None, **settings: Any
+) -> History:
     chosen: dict[str, Any] = {
         "loss": nn.CrossEntropyLoss(),
         "optimizer": torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
@@ -282,7 +288,7 @@ def test_what_is_refused_is_looked_for_without_a_trace() -> None:
     check_settings(noisy, optimizer, rng, epochs=1, batch_size=8)
     check_data(partial(predict, noisy), loss, 8, X, marked(y, -100))
     check_data(partial(predict, noisy), nn.MSELoss(), 8, X, X[:, :3])
-    only_ignored(partial(predict, noisy), loss, X, y, [torch.arange(8)], 0)
+    only_ignored(partial(predict, noisy), loss, X[:8], y[:8])
 
     assert rng.random() == np.random.default_rng(1).random()
     assert torch.equal(torch.get_rng_state(), torchs)
@@ -297,6 +303,7 @@ class Cosine(Callback):
     """Lower the rate from step to step, as half a cosine, to zero."""
 
     def before_training(self, run: Run) -> None:
+        assert run.steps_per_epoch
         steps = run.epochs * run.steps_per_epoch
         self.schedule = CosineAnnealingLR(run.optimizer, steps)
         self.rates: list[float] = []
@@ -406,10 +413,13 @@ def test_training_that_gets_no_better_stops_and_the_best_comes_back() -> None:
 
 
 class Failure(Callback):
-    """End a process in the middle of an epoch."""
+    """End a process after some step, in the middle of an epoch."""
+
+    def __init__(self, step: int = 17) -> None:
+        self.step = step
 
     def after_step(self, run: Run, _loss: Tensor) -> None:
-        if run.steps == 17:
+        if run.steps == self.step:
             raise KeyboardInterrupt
 
 
@@ -802,6 +812,66 @@ def test_two_processes_have_the_losses_of_one(together: Path) -> None:
         assert "gloo" not in (together / f"{rank}.threads").read_text(encoding="utf-8")
 
 
+def test_normalization_parts_and_loaders_are_those_of_one_process_in_two(
+    together: Path,
+) -> None:
+    alone = in_one_or_two()
+
+    assert len(alone) > 20
+    for name, value in alone.items():
+        for there in results(together, name):
+            np.testing.assert_allclose(there, value, rtol=1e-8, atol=1e-12)
+
+
+def test_what_is_drawn_differs_between_two_processes_and_not_between_two_runs(
+    together: Path,
+) -> None:
+    first, second = results(together, "drawn")
+
+    assert not set(first) & set(second)
+    for name in ("drawn", "drawn with", "drawn by"):
+        for once, again in zip(
+            results(together, name),
+            results(together, name.replace("n", "n again", 1)),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(once, again)
+    for name in ("drawn with", "drawn by", "drawn later"):
+        here, there = results(together, name)
+        np.testing.assert_array_equal(here, there)
+
+
+def test_two_processes_go_on_bit_for_bit_with_the_file_of_the_first(
+    together: Path,
+) -> None:
+    for whole, killed in zip(
+        results(together, "whole run"), results(together, "killed run"), strict=True
+    ):
+        np.testing.assert_array_equal(killed, whole)
+    assert [each.tolist() for each in results(together, "files")] == [[0], [0]]
+
+
+def test_two_processes_see_each_instance_of_a_shuffled_loader_once(
+    together: Path,
+) -> None:
+    _, X, _ = problem()
+    seen = np.concatenate(results(together, "seen"))
+
+    np.testing.assert_array_equal(np.sort(seen), np.sort(np.tile(X[:, 0], 3)))
+
+
+def test_a_run_of_two_processes_goes_on_in_one_with_a_warning(together: Path) -> None:
+    (whole, _), (_, X, y) = results(together, "whole run"), problem()
+    model = nn.Sequential(problem(seed=1)[0], nn.Dropout(0.2))
+    callbacks = [Failure(0), SavedRun(together / "whole.safetensors")]
+
+    with pytest.warns(UserWarning, match="a run of 2 processes goes on in 1"):
+        history = train(model, X, y, epochs=4, callbacks=callbacks)
+
+    np.testing.assert_array_equal(history.losses[:21], whole)
+    assert len(history.losses) == 28
+
+
 def test_a_layer_that_takes_no_part_stays_as_it_is_in_two_processes(
     together: Path,
 ) -> None:
@@ -816,6 +886,18 @@ def test_two_processes_stop_together_when_one_of_them_wants_to(
     steps = {"after_epoch": 2 * 7, "callback": 9}
 
     assert [len(each) for each in results(together, how)] == [steps[how]] * 2
+
+
+def test_two_processes_stop_early_as_the_first_one_has_it(together: Path) -> None:
+    model, X, y = problem()
+
+    train(model, X, y, epochs=2)
+
+    for scores, weight in zip(
+        results(together, "waited"), results(together, "waited for"), strict=True
+    ):
+        assert scores.tolist() == [0.5, 0.9, 0.8, 0.7]
+        np.testing.assert_allclose(weight, model.state_dict()["0.weight"], rtol=1e-9)
 
 
 def test_the_score_is_that_of_the_first_process(together: Path) -> None:
@@ -843,6 +925,87 @@ def test_training_in_two_processes_says_nothing(together: Path) -> None:
     said = (together / "stderr").read_text(encoding="utf-8")
 
     assert "Warning" not in said
+
+
+def images(*, seed: int = 0, n: int = 49) -> tuple[nn.Module, Tensor, Tensor]:
+    """Return a network that normalizes images, of which the last batch has one."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        *(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3, momentum=None), nn.Tanh()),
+        *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, affine=False), nn.Flatten()),
+        nn.Linear(16, 3),
+    ).double()
+    X = torch.asarray(rng.normal(2, 3, size=(n, 1, 6, 6)))
+    return model, X, torch.asarray(rng.integers(3, size=n))
+
+
+def rows(*, n: int = 51) -> tuple[nn.Module, Tensor, Tensor]:
+    """Return a network that normalizes rows, the last batch of which has three."""
+    model, X, y = problem(n=n)
+    return nn.Sequential(nn.BatchNorm1d(4).double(), model), X, y
+
+
+def in_one_or_two() -> dict[str, Any]:
+    """Train in all ways in which two processes have the losses of one."""
+    found: dict[str, Any] = {}
+    for name, (model, X, y) in {"images": images(), "rows": rows()}.items():
+        found[f"{name} losses"] = train(model, X, y, validation=(X, y)).losses
+        for key, value in model.state_dict().items():
+            found[f"{name} {key}"] = value.numpy()
+    for parts in (3, 99):
+        model, X, y = problem(n=49)
+        found[f"{parts} parts"] = train(model, X, y, accumulation_steps=parts).losses
+    model, X, y = problem(n=49)
+    own = torch.Generator().manual_seed(5)
+    loader = DataLoader(TensorDataset(X, y), 8, shuffle=True, generator=own)
+    found["loader"] = train(model, loader).losses
+    return found
+
+
+class Draws(Callback):
+    """Note random numbers after each step."""
+
+    def __init__(self) -> None:
+        self.drawn: list[float] = []
+
+    def after_step(self, _run: Run, _loss: Tensor) -> None:
+        self.drawn.append(torch.rand(()).item())
+
+
+def draws_in_a_process() -> dict[str, Any]:
+    """Train with random numbers, of layers and of a loader, two times."""
+    found: dict[str, Any] = {}
+    for name in ("drawn", "drawn again"):
+        model, X, y = problem()
+        whole, draws = nn.Sequential(model, nn.Dropout(0.5)), Draws()
+        seen: list[float] = []
+        model.register_forward_pre_hook(
+            lambda module, given, seen=seen: seen.extend(
+                given[0][:, 0].tolist() if module.training else ()
+            )
+        )
+        loader = DataLoader(TensorDataset(X, y), 8, shuffle=True)
+        history = train(whole, loader, callbacks=[draws])
+        weights = whole.state_dict()["0.0.weight"]
+        found |= {
+            name: draws.drawn,
+            f"{name} with": weights,
+            f"{name} by": history.losses,
+        }
+    return found | {"drawn later": torch.rand(3), "seen": seen}
+
+
+def checkpoints_in_a_process(folder: Path, rank: int) -> dict[str, Any]:
+    """End a run in the middle of an epoch and go on, with a file in the first alone."""
+    found, (_, X, y) = {}, problem()
+    for name, end, seed in (("whole", 0, 0), ("killed", 17, 0), ("killed", 0, 1)):
+        path = (folder if rank == 0 else folder / "nowhere") / f"{name}.safetensors"
+        model = nn.Sequential(problem(seed=seed)[0], nn.Dropout(0.2))
+        callbacks = [Failure(end), SavedRun(path, steps=5)]
+        with suppress(KeyboardInterrupt):
+            found[f"{name} run"] = train(model, X, y, callbacks=callbacks).losses
+    return found | {"files": [len([*folder.glob("nowhere")])]}
 
 
 def twice() -> Any:
@@ -905,7 +1068,12 @@ def decisions_in_a_process(rank: int) -> dict[str, Any]:
     model, X, y = problem()
     score = {"validation": (X, y), "metric": lambda *_: float(rank)}
     stop = StopAt(9, here=rank == 1)
+    other, given = problem()[0], iter([0.5, 0.9, 0.8, 0.7] if rank == 0 else count())
+    patient = {"epochs": 9, "validation": (X, y), "metric": lambda *_: next(given)}
+    waited = train(other, X, y, callbacks=[EarlyStopping(patience=2)], **patient)
     return {
+        "waited": waited.scores,
+        "waited for": other.state_dict()["0.weight"],
         "after_epoch": train(*problem(), after_epoch=bored).losses,
         "callback": train(*problem(), callbacks=[stop]).losses,
         "scores": train(model, X, y, epochs=2, **score).scores,
@@ -930,5 +1098,6 @@ if __name__ == "__main__":  # one of the processes that torchrun starts
     atexit.register(note_threads, here.with_suffix(".threads"))  # the last one called
     device()
     rank = int(os.environ["RANK"])
-    found = states_in_a_process(rank) | decisions_in_a_process(rank)
+    found = states_in_a_process(rank) | decisions_in_a_process(rank) | in_one_or_two()
+    found |= draws_in_a_process() | checkpoints_in_a_process(here.parent, rank)
     np.savez(here, twice=twice(), **found, quiet=bars_in_a_process())

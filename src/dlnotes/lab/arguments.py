@@ -7,7 +7,7 @@ it makes no measurement stale.
 
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
 
 import numpy as np
@@ -57,11 +57,7 @@ def check_data(
     outputs_of: Outputs, loss: Loss, batch_size: int, X: Tensor, y: Tensor
 ) -> None:
     """Refuse data that no model can be trained on, or not this one by this loss."""
-    if len(X) == 0 or len(X) != len(y):
-        raise ValueError(f"wants as many y as X, and some, got {len(y)} and {len(X)}")
-    for name, values in (("X", X), ("y", y)):
-        if not values.isfinite().all():
-            raise ValueError(f"{name} must be finite, but has NaN or infinity in it")
+    check_values(X, y)
     output = outputs_of(X[:1])[0]
     if _labels(output, y):
         _check_labels(loss, output, y)
@@ -69,16 +65,19 @@ def check_data(
         _check_pairs(loss, output, y, min(len(y), batch_size))
 
 
-def only_ignored(
-    outputs_of: Outputs,
-    loss: Loss,
-    X: Tensor,
-    y: Tensor,
-    batches: Sequence[Tensor],
-    step: int,
-) -> str:
+def check_values(X: Tensor, y: Tensor) -> None:
+    """Refuse instances and targets that no model can be trained on."""
+    if X.ndim == 0 or y.ndim == 0 or len(X) == 0 or len(X) != len(y):
+        counts = " and ".join(str(len(v)) if v.ndim else "a number" for v in (y, X))
+        raise ValueError(f"wants as many y as X, and some, got {counts}")
+    for name, values in (("X", X), ("y", y)):
+        if not values.isfinite().all():
+            raise ValueError(f"{name} must be finite, but has NaN or infinity in it")
+
+
+def only_ignored(outputs_of: Outputs, loss: Loss, X: Tensor, y: Tensor) -> str:
     """Say so if it is why a loss is not finite: each label of its batch is ignored."""
-    output, labels = outputs_of(X[:1])[0], y[batches[step]].cpu().flatten().tolist()
+    output, labels = outputs_of(X[:1])[0], y.cpu().flatten().tolist()
     if not _labels(output, y):
         return ""
     if not all(_ignored(loss, output, each) for each in set(labels)):

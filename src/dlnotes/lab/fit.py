@@ -5,24 +5,39 @@ gradient of its loss.  What is trained, on what, and by which optimizer is the c
 what else happens on the way is a `Callback`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import compress
 from time import perf_counter
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, distributed
+from torch.amp import GradScaler
 from torch.nn import Module
 from torch.optim.lr_scheduler import LinearLR
 from tqdm import tqdm
 
+from dlnotes.checks import integer
 from dlnotes.lab.arguments import check_data, check_settings, only_ignored
+from dlnotes.lab.batches import Batch, Loaded, Pairs, Source, Tensors, as_pair
 from dlnotes.lab.metrics import accuracy
+from dlnotes.lab.processes import (
+    Share,
+    copy_from_first,
+    from_first,
+    in_any,
+    normalized_together,
+    process,
+    sum_gradients,
+)
+from dlnotes.lab.streams import Streams
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -41,18 +56,26 @@ class History:
 class Run:
     """A training run as its callbacks see it.
 
-    The history is that of the epochs that are over, and the steps are all that were
-    made.  A callback ends the training by setting ``stop``; where there are several
-    processes, one that does so ends it in all of them.
+    The history is that of the epochs that are over, ``losses`` are those of the steps
+    of the present one, and the steps are all that were made.  How many steps an epoch
+    has is not known where batches come from what has no length.  The last step was
+    ``skipped`` if scaled gradients overflowed in it.  A callback ends the training by
+    setting ``stop``; where there are several processes, one that does so ends it in all
+    of them.
     """
 
     model: Module
     optimizer: torch.optim.Optimizer
     rng: np.random.Generator
     epochs: int
-    steps_per_epoch: int
+    steps_per_epoch: int | None
     history: History
+    callbacks: list["Callback"]
+    streams: Streams
+    scaler: GradScaler
+    losses: list[Tensor] = field(default_factory=list)
     steps: int = 0
+    skipped: bool = False
     stop: bool = False
 
 
@@ -93,6 +116,9 @@ class Callback:
     def before_training(self, run: Run) -> None:
         """Act before the first step, when a run that was saved may be put back."""
 
+    def before_epoch(self, run: Run) -> None:
+        """Act before the first step of an epoch, the order of which is drawn."""
+
     def before_step(self, run: Run) -> None:
         """Act between the gradients and the step that follows them."""
 
@@ -104,6 +130,13 @@ class Callback:
 
     def after_training(self, run: Run) -> None:
         """Act after the last epoch, unless an error ended the training."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint is to keep of this callback."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what a checkpoint has kept."""
 
 
 class Falling(Callback):
@@ -139,12 +172,23 @@ class Falling(Callback):
 
     def before_training(self, run: Run) -> None:
         """Begin with the optimizer's own rate."""
+        if run.steps_per_epoch is None:
+            raise ValueError("X must have a length, for the rate to fall to zero")
         steps = run.epochs * run.steps_per_epoch
         self.schedule = LinearLR(run.optimizer, 1, 0, total_iters=steps)
 
     def after_step(self, run: Run, loss: Tensor) -> None:  # noqa: ARG002
         """Lower the rate."""
-        self.schedule.step()
+        if not run.skipped:
+            self.schedule.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how far the rate has fallen."""
+        return self.schedule.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the rate fall on from there."""
+        self.schedule.load_state_dict(dict(state))
 
 
 def predict(model: Module, X: Tensor, *, batch_size: int = 1000) -> Tensor:
@@ -182,18 +226,20 @@ def predict(model: Module, X: Tensor, *, batch_size: int = 1000) -> Tensor:
 
 def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
     model: Module,
-    X: Tensor,
-    y: Tensor,
+    X: Tensor | Pairs,
+    y: Tensor | None = None,
     *,
     loss: Loss,
     optimizer: torch.optim.Optimizer,
     epochs: int,
     batch_size: int = 64,
-    rng: np.random.Generator,
-    validation: tuple[Tensor, Tensor] | None = None,
+    rng: np.random.Generator | None = None,
+    validation: tuple[Tensor, Tensor] | Pairs | None = None,
     metric: Callable[[Tensor, Tensor], float] = accuracy,
     after_epoch: Callable[[History], bool] | None = None,
     callbacks: Iterable[Callback] = (),
+    accumulation_steps: int = 1,
+    autocast: torch.dtype | None = None,
 ) -> History:
     """Train a model on batches in random order.
 
@@ -203,19 +249,23 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
 
     Where several processes have been joined by ``torch.distributed``, each takes its
     share of every batch and the gradients are summed, so the losses are those of one
-    process.  (Not so for layers that look at the whole batch or draw random numbers,
-    such as batch normalization and dropout, nor for losses that weight or ignore some
-    of the targets.)  The score is that of the first process, and all stop together.
+    process.  Batch normalization sees the whole batch.  What layers draw, such as
+    dropout, each process draws by itself, so there the losses are those of another
+    seed.  (Other layers that look at the whole batch see a share of it, and losses that
+    weight or ignore some of the targets take the mean over their share.)  The score is
+    that of the first process, and all stop together.
 
     Parameters
     ----------
     model
         What to train, on the device of the data.
     X
-        One instance a row.
+        One instance a row; or batches, which are pairs of instances and targets, from a
+        ``DataLoader`` or whatever yields them anew for every epoch.  These are brought
+        to the device of the model.
     y
         The target of each instance.  Integers beside an axis of several outputs are
-        labels, which count these from zero.
+        labels, which count these from zero.  Batches have their own.
     loss
         From outputs and targets to the loss of each instance, or the mean of these.
     optimizer
@@ -224,17 +274,26 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
         How many times to go through the data.
     batch_size
         How many instances to take at a step, over all processes; what is left at the
-        end of an epoch makes a smaller batch.
+        end of an epoch makes a smaller batch.  Batches have their own size.
     rng
         The source of the order of the instances; seeded alike in every process.
+        Batches have their own order.
     validation
-        Instances and targets to score the model on after every epoch.
+        Instances and targets to score the model on after every epoch, or batches of
+        these.
     metric
         From outputs and targets to a score.
     after_epoch
         Called with the history so far; training stops if it returns true.
     callbacks
         What else to do before, during and after the training.
+    accumulation_steps
+        In how many parts to take a batch, one after the other, whose gradients are
+        added up: as many times less memory, and the same step, but for layers and
+        losses that do not see instances one by one.
+    autocast
+        The type in which ``torch.autocast`` computes what it can, ``torch.bfloat16`` or
+        ``torch.float16``; the gradients of the latter are scaled.
 
     Returns
     -------
@@ -246,13 +305,14 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
     ------
     ValueError
         If a number of epochs or the size of a batch is no positive integer; if the
-        optimizer has no parameter of the model; if the data are empty, of different
-        lengths or not finite; if labels are out of range and the loss does not ignore
-        them; or if the loss compares an instance with the target of another one, since
-        the shapes of outputs and targets differ.
+        optimizer has no parameter of the model; if ``autocast`` is another type; if the
+        data are empty, of different lengths or not finite; if labels are out of range
+        and the loss does not ignore them; or if the loss compares an instance with the
+        target of another one, since the shapes of outputs and targets differ.
     TypeError
         If the source of the order is no generator, or the optimizer one that computes
-        losses by itself, such as ``torch.optim.LBFGS``.
+        losses by itself, such as ``torch.optim.LBFGS``; if there are no targets, a
+        batch is no pair of tensors, or batches can be taken once only.
     FloatingPointError
         If a loss is not finite.  On a CPU the parameters are left as they were before
         that step; elsewhere losses are looked at once an epoch, not to wait for each.
@@ -281,29 +341,87 @@ def fit(  # noqa: PLR0913  # each is a choice that some experiment makes
     >>> len(history.epoch_losses) < 1000
     True
     """
+    if not isinstance(X, Tensor):
+        rng = rng or np.random.default_rng(0)  # from which nothing is drawn
+    rng = cast(np.random.Generator, rng)
     check_settings(model, optimizer, rng, epochs=epochs, batch_size=batch_size)
-    outputs_of = partial(predict, model)
-    for data in filter(None, [(X, y), validation]):
-        check_data(outputs_of, loss, batch_size, *data)
+    integer(1, accumulation_steps=accumulation_steps)
+    check = partial(check_data, partial(predict, model), loss, batch_size)
+    data = _source(model, X, y, batch_size, check)
+    if validation is not None and _whole(validation):
+        check(*validation)
+    every = [*([] if after_epoch is None else [_Until(after_epoch)]), *callbacks]
+    streams, lowered = Streams(rng, data.device, X), _lowered(data.device, autocast)
+    scaler = GradScaler(data.device.type, enabled=autocast is torch.float16)
     nothing = History(np.empty(0), np.empty(0), np.empty(0), seconds=0.0)
-    run = Run(model, optimizer, rng, epochs, -(-len(X) // batch_size), nothing)
-    every = [*callbacks, *([] if after_epoch is None else [_Until(after_epoch)])]
-    with _modes_restored(model):
-        _begin(run, every)
-        loss_of = partial(_batch_loss, model, X, y, loss)
-        while len(run.history.epoch_losses) < epochs and not _stopped(run, X.device):
-            started = perf_counter()
-            batches = _batches(run.rng, X, batch_size)
-            why = partial(only_ignored, outputs_of, loss, X, y, batches)
-            losses = _read(_steps(run, every, batches, loss_of), run, why)
-            _copy_from_first(model.buffers())
-            scores = [] if validation is None else [_score(model, metric, *validation)]
-            run.history = _continued(run.history, losses, batches, scores, started)
-            for each in every:
-                each.after_epoch(run)
-        for each in every:
-            each.after_training(run)
+    run = Run(
+        model, optimizer, rng, epochs, data.steps, nothing, every, streams, scaler
+    )
+    with _modes_restored(model), normalized_together(model) as share, streams.apart():
+        _begin(run)
+        gradients = partial(_gradients, run, loss, share, lowered, accumulation_steps)
+        score = partial(_score, model, metric, validation, data.device)
+        _train(run, data, gradients, partial(_why, model, loss, data), score)
     return run.history
+
+
+def _whole(data: tuple[Tensor, Tensor] | Pairs) -> TypeGuard[tuple[Tensor, Tensor]]:
+    """Tell instances and targets from batches of them."""
+    return isinstance(data, tuple) and all(isinstance(each, Tensor) for each in data)
+
+
+def _source(
+    model: Module,
+    X: Tensor | Pairs,
+    y: Tensor | None,
+    batch_size: int,
+    check: Callable[[Tensor, Tensor], None],
+) -> Source:
+    """Say where the batches come from; tensors are checked at once."""
+    if not isinstance(X, Tensor):
+        if y is not None:
+            raise TypeError(f"X must be a tensor, as y is, got {type(X).__name__}")
+        return Loaded(X, next(model.parameters()).device, check)
+    if y is None:
+        raise TypeError("y must be the targets of the instances, got none")
+    check(X, y)
+    return Tensors(X, y, batch_size)
+
+
+def _lowered(
+    device: torch.device, autocast: torch.dtype | None
+) -> Callable[[], AbstractContextManager[Any]]:
+    """Return what makes a context of lower precision, or of none."""
+    if autocast is None:
+        return nullcontext
+    if autocast not in (torch.bfloat16, torch.float16):
+        raise ValueError(
+            f"autocast must be torch.bfloat16 or torch.float16, got {autocast}"
+        )
+    return partial(torch.autocast, device.type, autocast)
+
+
+def _train(
+    run: Run,
+    data: Source,
+    gradients: Callable[[Batch], Tensor],
+    why: Callable[[int], str],
+    score: Callable[[], list[float]],
+) -> None:
+    """Go through the epochs that are left."""
+    while len(run.history.epoch_losses) < run.epochs and not _stopped(run, data.device):
+        started = perf_counter()
+        batches = data.epoch(run.streams, len(run.losses))
+        for each in run.callbacks:
+            each.before_epoch(run)
+        losses = _read(_steps(run, batches, gradients), run, why)
+        copy_from_first(run.model.buffers())
+        run.history = _continued(run.history, losses, data.sizes, score(), started)
+        run.losses = []
+        for each in run.callbacks:
+            each.after_epoch(run)
+    for each in run.callbacks:
+        each.after_training(run)
 
 
 @dataclass(frozen=True)
@@ -317,127 +435,117 @@ class _Until(Callback):
             run.stop = True
 
 
-def _begin(run: Run, callbacks: Sequence[Callback]) -> None:
+def _begin(run: Run) -> None:
     """Start a run, or continue one that a callback puts back."""
     if not run.model.training:
         run.model.train()
-    for each in callbacks:
+    for each in run.callbacks:
         each.before_training(run)
-    run.steps = len(run.history.losses)
-    _copy_from_first([*run.model.parameters(), *run.model.buffers()])
-
-
-def _batches(
-    rng: np.random.Generator, X: Tensor, batch_size: int
-) -> tuple[Tensor, ...]:
-    """Draw the order of the instances and cut it into batches."""
-    order = torch.from_numpy(rng.permutation(len(X))).to(X.device)
-    return torch.split(order, batch_size)
+    run.steps = len(run.history.losses) + len(run.losses)
+    copy_from_first([*run.model.parameters(), *run.model.buffers()])
 
 
 def _steps(
-    run: Run,
-    callbacks: Sequence[Callback],
-    batches: Sequence[Tensor],
-    loss_of: Callable[[Tensor], tuple[Tensor, Tensor]],
-) -> Iterator[Tensor]:
-    """Yield the loss of each batch and then take the step, unless it is not finite."""
+    run: Run, batches: Iterable[Batch], gradients: Callable[[Batch], Tensor]
+) -> Iterator[None]:
+    """Take a step for each batch, unless its loss is not finite."""
     for batch in batches:
-        value, total = loss_of(batch)
-        yield total
-        if total.is_cpu and not total.isfinite():
+        total = gradients(batch)
+        del batch  # before the next one is made
+        run.losses.append(total)
+        if total.is_cpu and not math.isfinite(total):
             return
-        run.optimizer.zero_grad()
-        torch.autograd.backward(value)
-        if _process()[1] > 1:
-            _sum_gradients(run.model)
-        for each in callbacks:
+        sum_gradients(run.model)
+        run.scaler.unscale_(run.optimizer)
+        for each in run.callbacks:
             each.before_step(run)
-        run.optimizer.step()
+        _move(run)
         run.steps += 1
-        for each in callbacks:
+        for each in run.callbacks:
             each.after_step(run, total)
-        if callbacks and _stopped(run, total.device):
+        if run.callbacks and _stopped(run, total.device):
             return
+        yield
 
 
-def _batch_loss(
-    model: Module, X: Tensor, y: Tensor, loss: Loss, batch: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return this process's part of the loss of a batch, and the whole of it."""
-    rank, processes = _process()
-    # A process without a share still has to take part: with no weight.
-    share = batch[rank::processes] if len(batch) > rank else batch[:1]
-    weight = len(batch[rank::processes]) / len(batch)
-    value = weight * loss(model(X[share]), y[share]).mean()
-    total = value.detach().clone()
-    if processes > 1:
+def _move(run: Run) -> None:
+    """Take the step, unless scaled gradients have overflowed: then they are lowered."""
+    if not run.scaler.is_enabled():
+        run.optimizer.step()
+        return
+    scale = run.scaler.get_scale()
+    run.scaler.step(run.optimizer)
+    run.scaler.update()
+    run.skipped = run.scaler.get_scale() < scale
+
+
+def _gradients(
+    run: Run,
+    loss: Loss,
+    share: Share,
+    lowered: Callable[[], AbstractContextManager[Any]],
+    parts: int,
+    batch: Batch,
+) -> Tensor:
+    """Add up the gradients of this process's share, and return the whole loss."""
+    share.counts = batch.weight > 0
+    run.optimizer.zero_grad()
+    values = []
+    for X, y, weight in batch.parts(parts):
+        with lowered():
+            value = loss(run.model(X), y)
+            value = value.mean() if value.ndim else value
+            value = value if weight == 1 else weight * value
+        torch.autograd.backward(run.scaler.scale(value))
+        values.append(value.detach())
+    total = sum(values[1:], values[0].clone())
+    if process()[1] > 1:
         distributed.all_reduce(total)
-    return value, total
-
-
-def _sum_gradients(model: Module) -> None:
-    """Sum the gradients over the processes, of what took part in one of them.
-
-    PyTorch's own wrapper does this while they are still computed, but wants to be told
-    beforehand whether some parameters take no part, and fails or warns if they differ.
-    """
-    learned = [each for each in model.parameters() if each.requires_grad]
-    used = torch.stack([_flag(each.grad is not None, each.device) for each in learned])
-    distributed.all_reduce(used, distributed.ReduceOp.MAX)
-    for each in compress(learned, used.tolist()):
-        if each.grad is None:
-            each.grad = torch.zeros_like(each)
-        distributed.all_reduce(each.grad)
-
-
-def _copy_from_first(tensors: Iterable[Tensor]) -> None:
-    """Give every process the numbers that the first one has."""
-    for each in tensors if _process()[1] > 1 else ():
-        distributed.broadcast(each.detach(), 0)
-
-
-def _flag(value: bool, device: torch.device) -> Tensor:  # noqa: FBT001  # its one use
-    """Make a number of a truth value, of which processes can take the highest."""
-    return torch.tensor(float(value), device=device)
-
-
-def _process() -> tuple[int, int]:
-    """Return the number of this process and how many there are."""
-    if not distributed.is_initialized():
-        return 0, 1
-    return distributed.get_rank(), distributed.get_world_size()
+    return total
 
 
 def _stopped(run: Run, device: torch.device) -> bool:
     """Stop a run in every process if it is to stop in one."""
-    if _process()[1] > 1:
-        stop = _flag(run.stop, device)
-        distributed.all_reduce(stop, distributed.ReduceOp.MAX)
-        run.stop = bool(stop)
+    run.stop = in_any(run.stop, device)
     return run.stop
 
 
 def _score(
-    model: Module, metric: Callable[[Tensor, Tensor], float], X: Tensor, y: Tensor
-) -> float:
+    model: Module,
+    metric: Callable[[Tensor, Tensor], float],
+    validation: tuple[Tensor, Tensor] | Pairs | None,
+    device: torch.device,
+) -> list[float]:
     """Score a model; of several processes the first one's score is everybody's."""
-    score = metric(predict(model, X), y)
-    if _process()[1] > 1:
-        shared = torch.tensor(score, dtype=torch.float64, device=X.device)
-        _copy_from_first([shared])
-        score = shared.item()
-    return score
+    if validation is None:
+        return []
+    pairs = [validation] if _whole(validation) else cast(Pairs, validation)
+    found = [
+        (predict(model, X.to(device)), y.to(device)) for X, y in map(as_pair, pairs)
+    ]
+    if not found:
+        raise ValueError("validation must yield some batches, got none")
+    outputs, targets = map(torch.cat, zip(*found, strict=True))
+    return [from_first(metric(outputs, targets), device)]
+
+
+def _why(model: Module, loss: Loss, data: Source, step: int) -> str:
+    """Say why a loss is not finite, where that is known."""
+    batch = data.at(step)
+    return only_ignored(partial(predict, model), loss, *batch) if batch else ""
 
 
 def _read(
-    steps: Iterable[Tensor], run: Run, why: Callable[[int], str]
+    steps: Iterable[None], run: Run, why: Callable[[int], str]
 ) -> NDArray[np.float64]:
     """Take the steps of an epoch and fetch their losses, which must be finite."""
-    epoch, others = len(run.history.epoch_losses) + 1, _process()[0] > 0
+    epoch, others = len(run.history.epoch_losses) + 1, process()[0] > 0
     quiet = True if others else None  # None: unless it is a terminal
-    bar = tqdm(steps, f"epoch {epoch}", run.steps_per_epoch, leave=False, disable=quiet)
-    losses = torch.stack(list(bar)).cpu().double().numpy()
+    bar = partial(tqdm, initial=len(run.losses), leave=False, disable=quiet)
+    deque(bar(steps, f"epoch {epoch}", run.steps_per_epoch), maxlen=0)
+    if not run.losses:
+        raise ValueError("X must yield some batches, got none")
+    losses = torch.stack(run.losses).cpu().double().numpy()
     if not np.isfinite(losses).all():
         step = int(np.argmin(np.isfinite(losses)))
         raise FloatingPointError(
@@ -449,13 +557,12 @@ def _read(
 def _continued(
     history: History,
     losses: NDArray[np.float64],
-    batches: Sequence[Tensor],
+    sizes: Sequence[int],
     scores: Sequence[float],
     started: float,
 ) -> History:
     """Add an epoch to a history, in which a batch counts by its instances."""
-    sizes = [len(batch) for batch in batches[: len(losses)]]
-    mean = np.average(losses, weights=sizes)
+    mean = np.average(losses, weights=sizes[: len(losses)])
     return History(
         losses=np.append(history.losses, losses),
         epoch_losses=np.append(history.epoch_losses, mean),
