@@ -34,6 +34,6 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "schedules",
         "choosing",
     ),
-    "training": (),
+    "training": ("hyperparameters",),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
