@@ -346,7 +346,8 @@ def successive_halving(
 
     Examples
     --------
-    After one epoch the second setting leads, after two it is out:
+    After one epoch b leads, and a wins in the end.  c would have been best after four,
+    with 9, but starts slowly and is dropped at once:
 
     >>> from dlnotes.training.hyperparameters import successive_halving
     >>> curves = {"a": (3, 5, 8), "b": (4, 4, 4), "c": (1, 7, 9), "d": (2, 6, 7)}
