@@ -69,12 +69,13 @@ def test_draws_have_the_quantiles_of_scipys_log_uniform_distribution(
 def test_draws_keep_their_precision(dtype: str, rng: np.random.Generator) -> None:
     u = rng.random(30)
 
-    for made in (u.astype(dtype), torch.tensor(u, dtype=getattr(torch, dtype))):
+    kinds: tuple[Any, Any] = u.astype(dtype), torch.tensor(u.astype(dtype))
+    for made in kinds:
         x = log_uniform(made, low=1e-3, high=10.0)
 
         assert x.dtype == made.dtype
         exact = 1e-3 * 1e4 ** np.asarray(made, dtype=float)
-        tolerance = 20 * np.finfo(dtype).eps
+        tolerance = 20 * float(np.finfo(dtype).eps)
         np.testing.assert_allclose(np.asarray(x, float), exact, rtol=tolerance)
 
 
@@ -340,7 +341,10 @@ def test_what_makes_no_sense_is_refused(call: Callable[[], Any], words: str) -> 
     ("call", "words"),
     [
         (lambda: grid({"activation": "relu"}), "must have a sequence of values"),
-        (lambda: grid({"rate": 0.1}), "rate must have a sequence of values, got 0.1"),
+        (
+            lambda: grid({"rate": 0.1}),  # type: ignore[dict-item]
+            "rate must have a sequence of values, got 0.1",
+        ),
         (lambda: drawn({"rate": "relu"}), "rate must have a sequence of values"),
         (lambda: random_settings(SPACE, count=2, rng=0), "rng must be"),  # type: ignore[arg-type]
     ],
