@@ -42,6 +42,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "weight_decay",
         "dropout",
         "early_stopping",
+        "hyperparameters",
     ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }
