@@ -223,7 +223,7 @@ def judge_positive(found: Sequence[Row]) -> Ruling:
     )
     higher = sum(map(len, both.values()))
     condition = (
-        f"for the share of inactive pairs, with biases of {join_words(fewer)}, and "
+        f"for the share of inactive pairs, with {join_words(fewer or ['none'])}, and "
         f"for the accuracy too in {higher} of these {len(fewer)} cases"
     )
     because = f"Biases of 0, 0.01, 0.1 and 1: {'; '.join(said)}."
