@@ -219,9 +219,10 @@ for k in plt.get_fignums():
 # The answer
 # ----------
 # Zero will do for hidden layers.  A bias of 0.01 changes next to nothing, and 0.1 makes
-# a few more pairs active; what either does to the accuracy is less than seeds do.  A bias of 1 makes many more pairs active, and yet more units dead in
-# deep networks: all activations grow by the same amount, and pictures look more alike
-# to the next layer.  There the accuracy is lower, too.
+# a few more pairs active; neither is more accurate at all three depths.  A bias of 1
+# makes many more pairs active, and yet more units dead in deep networks: all
+# activations grow by the same amount, and pictures look more alike to the next layer.
+# There the accuracy is lower, too.
 #
 # The output is another matter.  With one boot in a hundred pictures the base rate
 # begins where zero gets only later, and is still ahead at the end.
@@ -241,8 +242,8 @@ assert (abs(units[:, 1] - units[:, 0]) < 1).all()
 assert (pairs[:, 2] < pairs[:, 0] - 1).all()
 assert (pairs[:, 3] < pairs[:, 2] - 5).all()
 assert (units[1:, 3] > units[1:, 0] + 2).all()
-mean, spread = right.mean(axis=2), right.std(axis=2, ddof=1)
-assert (abs(mean[:, 1:3] - mean[:, :1]) < 2 * spread[:, :1] + 1).all()
+mean = right.mean(axis=2)
+assert not (mean[:, 1:3] > mean[:, :1]).all(axis=0).any()
 assert (mean[1:, 3] < mean[1:, 0] - 1).all()
 zero, odds = (runs.mean(axis=1) for runs in curves.values())
 assert ((odds < entropy).argmax(axis=1) * 5 < 80).all()
