@@ -6,8 +6,8 @@ Which biases should a network begin with?
 
 Weights begin at random.  The biases of hidden ReLUs may begin at zero, or a little
 above it, so that fewer units are inactive; the bias of an output may begin at the base
-rate.  How many units does a positive bias wake?  Is the network better for it?  And
-what does the base rate save?
+rate.  How many units does a positive bias make active?  Is the network better for it?
+And what does the base rate save?
 """
 
 import matplotlib.pyplot as plt
@@ -81,31 +81,31 @@ def at_start(depth, bias, seed):
 
 
 shares = np.array(
-    [[[at_start(d, b, s) for s in range(10)] for b in BIASES] for d in DEPTHS]
+    [[[at_start(d, b, s) for s in range(5)] for b in BIASES] for d in DEPTHS]
 )
 inactive, dead = np.moveaxis(shares, -1, 0)
 
 # %%
-# Both, in percent, as means of ten networks:
+# Both, in percent, as means of five networks:
 
-fig, axes = plt.subplots(2, 1, figsize=(5.4, 6))
+fig, axes = plt.subplots(2, 1, figsize=(5.4, 6.4), layout="constrained")
 titled = {"inactive pairs": inactive, "dead units": dead}
 for ax, (title, values) in zip(axes, titled.items(), strict=True):
     table, names = values.mean(axis=2), ("hidden layers", "bias")
     plots.heatmap(ax, table.T, form=".1f", ticks=(DEPTHS, BIASES), names=names)
     ax.set_title(f"{title}, %")
-fig.suptitle(f"A hundredth wakes nobody\n{train.source}")
+fig.suptitle(f"A bias of 0.01 changes next to nothing\n{train.source}")
 fig.set_label(
     "Two tables of four biases by three depths. With the biases 0 and 0.01 the shares "
     "are the same to a point. With 0.1 some points fewer pairs are inactive, and "
-    "with 1 many fewer; dead units are fewer in the same order."
+    "with 1 many fewer. Dead units are more with depth, and most with a bias of 1."
 )
 
 # %%
 # After training
 # --------------
-# Ten epochs of momentum 0.9.  Each depth and bias has its own learning rate, the best
-# of five on the validation pictures, over all seeds.
+# Eight epochs of momentum 0.9.  Each depth and bias has its own learning rate, the best
+# of five on the validation pictures, by a seed that is not used again.
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 
@@ -115,7 +115,7 @@ def trained(depth, bias, rate, seed):
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
     settings = {"loss": cross_entropy, "optimizer": optimizer, "rng": rng}
     try:
-        fit(model, X, y, epochs=10, batch_size=100, **settings)
+        fit(model, X, y, epochs=8, batch_size=100, **settings)
     except FloatingPointError:  # the loss has overflowed
         return 0.0, 0.0
     parts = ((X_val, y_val), (X_test, y_test))
@@ -127,9 +127,8 @@ def trained(depth, bias, rate, seed):
 
 
 def at_best(depth, bias):
-    runs = np.array([[trained(depth, bias, r, s) for s in SEEDS] for r in RATES])
-    best = runs[:, :, 0].mean(axis=1).argmax()
-    return [*runs[best, :, 1], RATES[best]]
+    rate = max(RATES, key=lambda each: trained(depth, bias, each, 100)[0])
+    return [*(trained(depth, bias, rate, seed)[1] for seed in SEEDS), rate]
 
 
 results = np.array([[at_best(depth, bias) for bias in BIASES] for depth in DEPTHS])
@@ -193,14 +192,14 @@ for k, ax in enumerate(axes):
             5 * np.arange(31), runs[k].mean(axis=0), style, label=f"bias {bias:.2f}"
         )
     ax.axhline(entropy, color="#808080", linewidth=1)
-    ax.set(ylabel=f"loss, rate {GRID[k]:g}", ylim=(0, 1))
+    ax.set(ylabel=f"loss, rate {GRID[k]:g}", yscale="log", ylim=(0.02, 1.5))
 axes[0].legend()
 axes[-1].set_xlabel("step")
 fig.suptitle(f"The base rate saves the first fall\n{train.source}")
 fig.set_label(
     "Three panels of loss against step, one a learning rate. From bias zero the loss "
-    "begins near 0.8 and falls to the grey line of the entropy, at 0.06, sooner with a "
-    "larger rate. From the log odds it begins near the line."
+    "begins near 0.8, falls steeply, and then slowly, above the gray line of the "
+    "entropy or not far below. From the log odds it begins at the line and stays lower."
 )
 
 # %%
@@ -212,17 +211,14 @@ for bias, runs in curves.items():
         first = f"after {5 * below[0]} steps" if len(below) else "not"
         print(f"bias {bias:5.2f}, rate {rate:<4g}: {first}; at the end {each[-1]:.3f}")
 
-print(inactive.mean(axis=2), dead.mean(axis=2), right, results[..., 3], sep="\n")
-for k in plt.get_fignums(): plt.figure(k).savefig(f"/tmp/b/bias_gal{k}.png", dpi=70, bbox_inches="tight")
-
 # %%
 # The answer
 # ----------
-# Zero will do for hidden layers.  A bias of 0.01 changes nothing that could be seen, and
-# 0.1 makes a few more pairs active, with no accuracy that the spread of the seeds would
-# let one notice.  A bias of 1 makes many more pairs active, and yet more units dead in
-# deep networks: all activations grow by the same amount, and pictures look more alike
-# to the next layer.  There the accuracy is lower, too.
+# Zero will do for hidden layers.  A bias of 0.01 changes next to nothing, and 0.1 makes
+# a few more pairs active; neither is more accurate at all three depths.  A bias of 1
+# makes many more pairs active, and yet more units dead in deep networks: all
+# activations grow by the same amount, and pictures look more alike to the next layer.
+# There the accuracy is lower, too.
 #
 # The output is another matter.  With one boot in a hundred pictures the base rate
 # begins where zero gets only later, and is still ahead at the end.
@@ -242,8 +238,8 @@ assert (abs(units[:, 1] - units[:, 0]) < 1).all()
 assert (pairs[:, 2] < pairs[:, 0] - 1).all()
 assert (pairs[:, 3] < pairs[:, 2] - 5).all()
 assert (units[1:, 3] > units[1:, 0] + 2).all()
-mean, spread = right.mean(axis=2), right.std(axis=2, ddof=1)
-assert (abs(mean[:, 1:3] - mean[:, :1]) < 2 * spread[:, :1] + 1).all()
+mean = right.mean(axis=2)
+assert not (mean[:, 1:3] > mean[:, :1]).all(axis=0).any()
 assert (mean[1:, 3] < mean[1:, 0] - 1).all()
 zero, odds = (runs.mean(axis=1) for runs in curves.values())
 assert ((odds < entropy).argmax(axis=1) * 5 < 80).all()

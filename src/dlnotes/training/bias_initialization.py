@@ -2,11 +2,11 @@ r"""Initial biases.
 
 Weights must differ at the start, and biases need not: zero is the usual choice.  Three
 kinds of bias have reasons for another one.  The bias of an output can hold the mean of
-the targets before anything is learned, so that training need not spend its first epochs
-on it; Lin et al. (2017) start at a rare class's prior of 0.01 for that reason.  A
-positive bias makes a rectified linear unit active for more instances.  And a gate that
-decides what a memory keeps (Gers, Schmidhuber and Cummins, 2000) is opened by a bias of
-one (Jozefowicz, Zaremba and Sutskever, 2015).
+the targets before anything is learned, so that training need not begin with a large
+loss; Lin et al. (2017) begin with a prior of 0.01 for a rare class, so that training is
+stable.  A positive bias makes a rectified linear unit active for more instances.  And a
+gate that decides what a memory keeps (Gers, Schmidhuber and Cummins, 2000) is opened by
+a bias of one (Jozefowicz, Zaremba and Sutskever, 2015).
 
 References
 ----------

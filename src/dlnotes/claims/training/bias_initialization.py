@@ -213,7 +213,7 @@ def judge_positive(found: Sequence[Row]) -> Ruling:
             name = f"{bias}, {layers(depth)}"
             gain = statistics.fmean(inactive[zero]) - statistics.fmean(inactive[name])
             if gain >= 5:
-                fewer.append(f"{bias} with {layers(depth)}")
+                fewer.append(f"{bias} in {layers(depth)}")
                 if significantly_above(right[name], right[zero]):
                     both[bias].append(depth)
     verdict = decide(
@@ -223,8 +223,8 @@ def judge_positive(found: Sequence[Row]) -> Ruling:
     )
     higher = sum(map(len, both.values()))
     condition = (
-        f"fewer are inactive with {join_words(fewer or ['none'])}; the accuracy is "
-        f"higher there in {higher} of {len(fewer)} cases"
+        f"for the share of inactive pairs, with {join_words(fewer or ['none'])}, and "
+        f"for the accuracy too in {higher} of these {len(fewer)} cases"
     )
     because = f"Biases of 0, 0.01, 0.1 and 1: {'; '.join(said)}."
     return Ruling(verdict, because, condition)
