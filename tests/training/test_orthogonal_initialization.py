@@ -205,7 +205,7 @@ def test_the_jacobian_is_autograds(
     )
 
     for x, J in zip(X, got, strict=True):
-        want = torch.autograd.functional.jacobian(outputs, x)
+        want = torch.autograd.functional.jacobian(outputs, x)  # type: ignore[no-untyped-call]  # of torch
         torch.testing.assert_close(J, want.T, rtol=1e-10, atol=1e-12)
 
 
@@ -271,7 +271,7 @@ def test_each_unit_keeps_the_draws_where_its_numbers_are_smallest(
 
     want = np.zeros(shape)
     for j in range(shape[1]):
-        for i in sorted(range(shape[0]), key=lambda i, j=j: u[i, j])[:k]:
+        for i in sorted(range(shape[0]), key=list(u[:, j]).__getitem__)[:k]:
             want[i, j] = 0.3 * z[i, j]
     np.testing.assert_allclose(got, want, rtol=1e-14)
 

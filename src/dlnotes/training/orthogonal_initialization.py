@@ -154,8 +154,8 @@ def mlp_jacobian(
     array([[[3.]]])
     """
     _, Z = forward_pass(layers, X, activation=activation)
-    W = layers[0].W
-    J = array_namespace(X).broadcast_to(W, (X.shape[0], *W.shape))
+    shape = (X.shape[0], *layers[0].W.shape)
+    J = array_namespace(X).broadcast_to(layers[0].W, shape)
     for z, layer in zip(Z[:-1], layers[1:], strict=True):
         J = (J * activation_derivative(z)[:, None, :]) @ layer.W
     return J

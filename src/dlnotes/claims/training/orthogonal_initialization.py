@@ -129,7 +129,7 @@ def judge_drift(found: Sequence[Row]) -> Ruling:
     verdict = decide(
         confirmed=all(lasting),
         conditional=lasting[0],
-        refuted=max(map(np.mean, best.values())) <= 0.1,
+        refuted=max(map(np.mean, best.values())) <= 0.1,  # type: ignore[arg-type]
     )
     said = [
         f"{name} {np.mean(best[name]):.2g} at the best rate and "
