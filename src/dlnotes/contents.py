@@ -34,6 +34,10 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "schedules",
         "choosing",
     ),
-    "training": ("batch_normalization",),
+    "training": (
+        "weight_initialization",
+        "batch_normalization",
+        "dropout",
+    ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
 }

@@ -69,7 +69,9 @@ def assert_as_exact(
         assert ((a.double() - c).abs() <= off)[b.isfinite() & c.isfinite()].all()
 
 
-@pytest.mark.parametrize("name", sorted({*nn.__all__} - {"Flatten"}))
+@pytest.mark.parametrize(
+    "name", sorted({*nn.__all__} - {"Flatten", "Dropout", "Dropout2d"})
+)
 def test_a_module_makes_of_every_sample_what_pytorch_s_makes(name: str) -> None:
     from torch.testing._internal.common_modules import module_db
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch.nn
 from torch.nn import Flatten
 
+from dlnotes.nn import init as init  # a module, no layer
 from dlnotes.nn.activation import (
     ELU,
     GELU,
@@ -24,6 +25,7 @@ from dlnotes.nn.activation import (
     Tanh,
 )
 from dlnotes.nn.convolution import Conv2d
+from dlnotes.nn.dropout import Dropout, Dropout2d
 from dlnotes.nn.linear import Linear
 from dlnotes.nn.loss import (
     BCEWithLogitsLoss,
@@ -42,6 +44,8 @@ __all__ = [
     "BCEWithLogitsLoss",
     "Conv2d",
     "CrossEntropyLoss",
+    "Dropout",
+    "Dropout2d",
     "Flatten",
     "HuberLoss",
     "L1Loss",
