@@ -37,6 +37,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "training": (
         "weight_initialization",
         "batch_normalization",
+        "layer_normalization",
         "dropout",
     ),
     "cnn": ("convolution", "arithmetic", "pooling", "receptive_field", "cost"),
