@@ -311,8 +311,8 @@ def instance_norm_forward(
 ) -> Float[Array, "batch channels *positions"]:
     r"""Standardize each channel of each image, then scale and shift it.
 
-    It is :func:`group_norm_forward` with as many groups as channels, and the mean goes
-    over the :math:`P` positions alone:
+    It is what :func:`group_norm_forward` computes with as many groups as channels: the
+    means go over the :math:`P` positions alone,
 
     .. math::
        :label: eq-instance-norm
@@ -350,8 +350,9 @@ def instance_norm_forward(
             "Expected more than 1 spatial element when training, got input size "
             f"{X.shape}"
         )
-    groups = X.shape[1]
-    return group_norm_forward(X, gamma, beta, groups=groups, epsilon=epsilon)
+    X_hat, _, _ = standardize(X, axes=tuple(range(2, X.ndim)), epsilon=epsilon)
+    Y = _along_channels(gamma, X) * X_hat + _along_channels(beta, X)
+    return array_namespace(X).astype(Y, X.dtype, copy=False)
 
 
 @checked
