@@ -53,7 +53,7 @@ def in_double(given: Any) -> Any:
     """Return a sample in double precision."""
 
     def double(x: Any) -> Any:
-        half = isinstance(x, Tensor) and x.dtype in (torch.float16, torch.bfloat16)
+        half = isinstance(x, Tensor) and x.dtype == torch.float16
         return x.detach().double().requires_grad_(x.requires_grad) if half else x
 
     named = {name: double(x) for name, x in given.kwargs.items()}
@@ -65,8 +65,7 @@ def assert_as_exact(
 ) -> None:
     """Refuse what is farther from the exact result than theirs, rounding aside."""
     for a, b, c in zip(ours, theirs, exact, strict=True):
-        rounding = max(1e-3, torch.finfo(a.dtype).eps)
-        off = (b.double() - c).abs() + rounding * c.abs() + 1e-4
+        off = (b.double() - c).abs() + 1e-3 * c.abs() + 1e-4
         assert ((a.double() - c).abs() <= off)[b.isfinite() & c.isfinite()].all()
 
 
@@ -91,10 +90,11 @@ def test_a_module_makes_of_every_sample_what_pytorch_s_makes(name: str) -> None:
                 outcome(each.train(training), given) for each in (ours, theirs)
             )
 
-            rounded = dtype == torch.bfloat16 and name == "GroupNorm"  # also within
-            if dtype == torch.float16 or rounded:
+            if dtype == torch.float16:
                 exact = outcome(theirs.double(), in_double(given))
                 assert_as_exact(found, wanted, exact)
+            elif dtype == torch.bfloat16 and name == "GroupNorm":  # theirs rounds more
+                torch.testing.assert_close(found, wanted, rtol=2e-2, atol=1e-2)
             else:
                 torch.testing.assert_close(found, wanted, equal_nan=True)
             count += 1
