@@ -97,7 +97,7 @@ def layer_norm_backward(
 ) -> tuple[
     Float[Array, "*instances units"], Float[Array, "units"], Float[Array, "units"]
 ]:
-    r"""Return the gradients of the loss with respect to inputs, scale and shift.
+    r"""Return the gradients of layer normalization: of inputs, scale and shift.
 
     With :math:`s = \sqrt{\sigma^2 + \epsilon}` and the gradient
     :math:`g_j = \gamma_j\, \partial J / \partial y_j` of a standardized unit, the means
@@ -241,7 +241,7 @@ def group_norm_backward(
     Float[Array, "channels"],
     Float[Array, "channels"],
 ]:
-    r"""Return the gradients of the loss with respect to inputs, scale and shift.
+    r"""Return the gradients of group normalization: of inputs, scale and shift.
 
     That of the inputs is :eq:`eq-bn-standardize-backward` within each group of each
     image.  A scale and a shift are used at all positions of all images:
@@ -413,7 +413,7 @@ def rms_norm_backward(
     *,
     epsilon: float = 1e-5,
 ) -> tuple[Float[Array, "*instances units"], Float[Array, "units"]]:
-    r"""Return the gradients of the loss with respect to inputs and scale.
+    r"""Return the gradients of RMS normalization: of inputs and scale.
 
     Of the two means of :eq:`eq-layer-norm-backward` only one is left.  With
     :math:`\hat{x}_j = x_j / r` and :math:`g_j = \gamma_j\, \partial J / \partial y_j`,
