@@ -249,8 +249,9 @@ def _layer_norm(
     epsilon: float,
 ) -> Tensor:
     rows = _rows(X, shape)
-    flat = (None if each is None else each.flatten() for each in (weight, bias))
-    gamma, beta = _parameters(X, *flat, prod(shape))
+    weight = None if weight is None else weight.flatten()
+    bias = None if bias is None else bias.flatten()
+    gamma, beta = _parameters(X, weight, bias, prod(shape))
     return layer_norm_forward(rows, gamma, beta, epsilon=epsilon).reshape(X.shape)
 
 
