@@ -216,7 +216,7 @@ REFUSED: list[tuple[str, Tensor]] = [
     ("layer", torch.ones(3, 4)),
     ("layer, axes", torch.ones(4).double()),
     ("rms", torch.ones(3, 5).double()),
-    ("group", torch.ones(1, 2, 1).double()),
+    ("group, plain", torch.ones(1, 4, 1).double()),
     ("group", torch.ones(2, 5, 3).double()),
     ("group", torch.ones(4).double()),
     ("instance", torch.ones(2, 4, 1, 1).double()),
