@@ -39,6 +39,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "orthogonal_initialization",
         "bias_initialization",
         "batch_normalization",
+        "layer_normalization",
         "weight_decay",
         "dropout",
         "early_stopping",

@@ -35,6 +35,14 @@ from dlnotes.nn.loss import (
     MSELoss,
     NLLLoss,
 )
+from dlnotes.nn.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    GroupNorm,
+    InstanceNorm2d,
+    LayerNorm,
+    RMSNorm,
+)
 from dlnotes.nn.pooling import MaxPool2d
 
 __all__ = [
@@ -42,13 +50,18 @@ __all__ = [
     "GELU",
     "SELU",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout2d",
     "Flatten",
+    "GroupNorm",
     "HuberLoss",
+    "InstanceNorm2d",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -57,6 +70,7 @@ __all__ = [
     "Mish",
     "NLLLoss",
     "PReLU",
+    "RMSNorm",
     "ReLU",
     "SiLU",
     "Sigmoid",
