@@ -10,6 +10,11 @@ References
 * B. T. Polyak (1964). Some methods of speeding up the convergence of iteration methods.
   *USSR Computational Mathematics and Mathematical Physics* 4(5).
   https://doi.org/10.1016/0041-5553(64)90137-5
+* D. P. Kingma and J. Ba (2015). Adam: a method for stochastic optimization.
+  *International Conference on Learning Representations*.
+  https://arxiv.org/abs/1412.6980
+* S. Ruder (2016). An overview of gradient descent optimization algorithms.
+  https://arxiv.org/abs/1609.04747
 * L. Lessard, B. Recht and A. Packard (2016). Analysis and design of optimization
   algorithms via integral quadratic constraints. *SIAM Journal on Optimization* 26(1).
   https://arxiv.org/abs/1408.3595

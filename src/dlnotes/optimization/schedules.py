@@ -12,6 +12,9 @@ References
 ----------
 * H. Robbins and S. Monro (1951). A stochastic approximation method. *The Annals of
   Mathematical Statistics* 22(3). https://doi.org/10.1214/aoms/1177729586
+* B. T. Polyak and A. B. Juditsky (1992). Acceleration of stochastic approximation by
+  averaging. *SIAM Journal on Control and Optimization* 30(4).
+  https://doi.org/10.1137/0330046
 * L. N. Smith (2017). Cyclical learning rates for training neural networks. *IEEE Winter
   Conference on Applications of Computer Vision*. https://arxiv.org/abs/1506.01186
 * I. Loshchilov and F. Hutter (2017). SGDR: stochastic gradient descent with warm
@@ -27,6 +30,9 @@ References
   R. Grosse (2019). Which algorithmic choices matter at which batch sizes? Insights from
   a noisy quadratic model. *Advances in Neural Information Processing Systems* 32.
   https://arxiv.org/abs/1907.04164
+* S. Hu, Y. Tu, X. Han and others (2024). MiniCPM: unveiling the potential of small
+  language models with scalable training strategies. *Conference on Language Modeling*.
+  https://arxiv.org/abs/2404.06395
 """
 
 import math

@@ -72,6 +72,16 @@ def _largest(u: Any, g: Any, decay: float, epsilon: float) -> Any:
     return np.maximum(decay * u, np.abs(g) + epsilon)
 
 
+def _of_means(
+    theta: Any, gradient: Any, state: Any, learning_rate: float, **constants: float
+) -> tuple[Any, Any]:
+    """Let the maximum be of the means in place of the gradients."""
+    m, t = _average(state.m, gradient, constants["beta1"]), state.t + 1
+    u = _largest(state.u, m, constants["beta2"], constants["epsilon"])
+    step = learning_rate / (1 - constants["beta1"] ** t) * m / u
+    return theta - step, AdamaxState(m, u, t)
+
+
 def _corrected(m: Any, u: Any, t: int, b1: float, _b2: float, _epsilon: float) -> Any:
     return m / (1 - b1**t) / u
 
@@ -151,6 +161,11 @@ ADAMAX = Exercise(
             "decayed maximum and the new size, so one large gradient counts at once.",
         ),
         Mistake(
+            _of_means,
+            "You put the size of the mean into `u`. It is the size of the new gradient "
+            "that is compared with the decayed maximum.",
+        ),
+        Mistake(
             _adamax(lambda u, g, _decay, epsilon: np.maximum(u, np.abs(g) + epsilon)),
             "Your maximum does not decay, so one large gradient shortens the steps "
             "for ever. The old one is multiplied by beta2 before the comparison.",
@@ -209,15 +224,18 @@ def _ahead(m: Any, _old: Any, g: Any, mus: Any, products: Any, _b1: float) -> An
     return following * m / (1 - later) + (1 - mu) * g / (1 - product)
 
 
-def _nadam(
+def _nadam(  # noqa: PLR0913  # a setting for each mistake
     ahead: Step = _ahead,
     *,
     sign: int = -1,
     counted: bool = True,
     keep: bool = True,
     product_kept: bool = True,
+    product_ahead: bool = False,
     constant: bool = False,
     corrected: bool = True,
+    paper: bool = False,
+    powers: bool = False,
 ) -> Answer:
     """Put something else above the line, or keep another state."""
 
@@ -232,14 +250,17 @@ def _nadam(
             for s in (t, t + 1)
         ]
         product = state.product * mus[0]
-        m, v = _average(state.m, gradient, b1), _average(state.v, gradient**2, b2)
-        top = ahead(m, state.m, gradient, mus, (product, product * mus[1]), b1)
+        m = _average(state.m, gradient, mus[0] if paper else b1)
+        v = _average(state.v, gradient**2, b2)
+        products = product, product * mus[1]
+        if powers:
+            products = mus[0] ** t, mus[1] ** (t + 1)
+        top = ahead(m, state.m, gradient, mus, products, b1)
         root = np.sqrt(v / (1 - b2**t if corrected else 1))
         move = learning_rate * top / (root + epsilon)
-        steps, kept = (
-            (t if counted else state.t),
-            (product if product_kept else state.product),
-        )
+        steps = t if counted else state.t
+        kept = product * (mus[1] if product_ahead else 1)
+        kept = kept if product_kept else state.product
         return theta + sign * move, NadamState(m, v, steps, kept) if keep else state
 
     return answer
@@ -317,6 +338,21 @@ NADAM = Exercise(
             _nadam(constant=True),
             "You use beta1 as the momentum coefficient. It begins at about half of "
             "that, and rises with the momentum decay.",
+        ),
+        Mistake(
+            _nadam(paper=True),
+            "You let the mean decay with the momentum coefficient, as in the paper. "
+            "Here `m` is Adam's, which decays with beta1, as in PyTorch.",
+        ),
+        Mistake(
+            _nadam(powers=True),
+            "You correct with a power of the present coefficient. The coefficients "
+            "differ from step to step, so it is the product of all of them.",
+        ),
+        Mistake(
+            _nadam(product_ahead=True),
+            "Your step is right, but the product that you return has the coefficient "
+            "of the next step in it, which will then count twice.",
         ),
         Mistake(
             _nadam(corrected=False),

@@ -1,5 +1,6 @@
 """Choosing an optimizer: what to write, and the mistakes made there."""
 
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,13 @@ def _weighed(scores: Any, weights: Any) -> Any:
     return np.asarray(np.sum(np.sort(scores) * weights), dtype=scores.dtype)
 
 
+def _all_different(scores: Any, budget: int) -> Any:
+    """Return the expected best of scores of which none is drawn twice."""
+    count, drawn = len(scores), min(budget, len(scores))
+    weights = [comb(lower, drawn - 1) / comb(count, drawn) for lower in range(count)]
+    return _weighed(scores, np.array(weights))
+
+
 EXPECTED = Exercise(
     name="write-optimization-choosing-expected-best",
     section="optimization.choosing",
@@ -102,6 +110,12 @@ EXPECTED = Exercise(
     solution=expected_best,
     inputs=_tried,
     mistakes=(
+        Mistake(
+            _all_different,
+            "You draw without replacement: no score comes twice, so yours is too high, "
+            "and with a budget of all scores it is the best. Here each is drawn from "
+            "all.",
+        ),
         Mistake(
             lambda scores, budget: np.asarray(np.max(scores) + 0 * budget),
             "You return the best score of all. With few draws it is often missed.",
@@ -192,6 +206,13 @@ DECADES = Exercise(
         "is right only where rates has no zero",
     ),
     mistakes=(
+        Mistake(
+            lambda rates, scores, margin: np.sum(
+                np.where(scores > scores.max() - margin, _spans(np.log10(rates)), 0)
+            ),
+            "You leave out the rates whose score is exactly the margin below the best. "
+            "At most the margin takes them in, and with a margin of 0 the best itself.",
+        ),
         Mistake(
             _span_of_good,
             "You take the distance from the lowest to the highest good rate. A rate "

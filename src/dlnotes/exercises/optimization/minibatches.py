@@ -76,6 +76,14 @@ GRADIENT = Exercise(
             "fewer, so your gradient is too small by their ratio.",
         ),
         Mistake(
+            lambda X, y, w, b, batch: (
+                minibatch_gradient(X, y, w, b, batch)[0] * len(batch) / X.shape[1],
+                minibatch_gradient(X, y, w, b, batch)[1],
+            ),
+            "You divide the gradient of w by the number of inputs. The mean is over "
+            "the rows of the mini-batch.",
+        ),
+        Mistake(
             lambda X, y, w, b, _batch: minibatch_gradient(
                 X, y, w, b, np.arange(len(X))
             ),

@@ -125,12 +125,13 @@ def _restarts(rng: np.random.Generator) -> dict[str, Any]:
     )
 
 
-def _cycle(k: Any, period: int, growth: int) -> tuple[Any, Any]:
+def _cycle(k: Any, period: int, growth: int, *, added: bool = False) -> tuple[Any, Any]:
     """Return the number of each step in its cycle, and the length of that cycle."""
     steps, lengths = np.array(k), np.full_like(k, period)
     while np.any(over := steps >= lengths):
         steps = np.where(over, steps - lengths, steps)
-        lengths = np.where(over, growth * lengths, lengths)
+        longer = lengths + growth if added else growth * lengths
+        lengths = np.where(over, longer, lengths)
     return steps, lengths
 
 
@@ -196,6 +197,16 @@ COSINE = Exercise(
         Mistake(
             _falls(lambda t, length: 1 - _cosine(t, length)),
             "Your rate climbs. It should start at high and fall.",
+        ),
+        Mistake(
+            _falls(lambda t, length: np.cos(np.pi / 2 * t / length)),
+            "Yours is a quarter of a wave: its steepest place is the end of the cycle. "
+            "Half a cosine is flat at both ends.",
+        ),
+        Mistake(
+            _falls(_cosine, lambda k, *each: _cycle(k, *each, added=True)),
+            "Each of your cycles is longer by growth steps. It is growth times as long "
+            "as the one before.",
         ),
         Mistake(
             _falls(lambda t, length: 1 - t / length),
