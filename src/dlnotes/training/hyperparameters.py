@@ -75,57 +75,6 @@ def grid(space: Mapping[str, Iterable[Any]]) -> tuple[dict[str, Any], ...]:
     return tuple(dict(zip(space, row, strict=True)) for row in product(*values))
 
 
-@checked
-def log_uniform(
-    u: Float[Array, "*shape"], *, low: float, high: float
-) -> Float[Array, "*shape"]:
-    r"""Map uniform draws to numbers whose logarithms are uniform.
-
-    A draw :math:`u` from :math:`[0, 1)` becomes a weighted geometric mean of the bounds
-    :math:`a` and :math:`b`, so that its logarithm moves evenly from one to the other:
-
-    .. math::
-       :label: eq-hyperparameters-log-uniform
-
-       x = a^{1 - u}\, b^{u}, \qquad
-       \log x = (1 - u) \log a + u \log b
-
-    Parameters
-    ----------
-    u
-        The draws, from 0 to 1.
-    low
-        The lower bound :math:`a`, positive.
-    high
-        The upper bound :math:`b`, at least :math:`a`.
-
-    Returns
-    -------
-    x
-        The numbers, rising with the draws.  Each power of ten within the bounds is
-        equally likely.
-
-    Raises
-    ------
-    ValueError
-        If a draw or a bound is out of its range.
-
-    Examples
-    --------
-    A fourth of the way from 0.0001 to 1 is one power of ten:
-
-    >>> import numpy as np
-    >>> from dlnotes.training.hyperparameters import log_uniform
-    >>> log_uniform(np.array([0.0, 0.25, 0.5, 1.0]), low=1e-4, high=1.0)
-    array([1.e-04, 1.e-03, 1.e-02, 1.e+00])
-    """
-    positive(low=low, high=high)
-    if low > high:
-        raise ValueError(f"low must be at most high, got {low} and {high}")
-    _check_shares(u=u)
-    return low ** (1 - u) * high**u
-
-
 def random_settings(
     space: Mapping[str, Iterable[Any] | Quantile],
     *,
@@ -243,6 +192,57 @@ def hit_probability(
     sure = share == 1  # where the logarithm is infinite
     missed = draws * xp.log1p(-xp.where(sure, xp.zeros_like(share), share))
     return xp.where(sure, xp.ones_like(share), -xp.expm1(missed))
+
+
+@checked
+def log_uniform(
+    u: Float[Array, "*shape"], *, low: float, high: float
+) -> Float[Array, "*shape"]:
+    r"""Map uniform draws to numbers whose logarithms are uniform.
+
+    A draw :math:`u` from :math:`[0, 1)` becomes a weighted geometric mean of the bounds
+    :math:`a` and :math:`b`, so that its logarithm moves evenly from one to the other:
+
+    .. math::
+       :label: eq-hyperparameters-log-uniform
+
+       x = a^{1 - u}\, b^{u}, \qquad
+       \log x = (1 - u) \log a + u \log b
+
+    Parameters
+    ----------
+    u
+        The draws, from 0 to 1.
+    low
+        The lower bound :math:`a`, positive.
+    high
+        The upper bound :math:`b`, at least :math:`a`.
+
+    Returns
+    -------
+    x
+        The numbers, rising with the draws.  Each power of ten within the bounds is
+        equally likely.
+
+    Raises
+    ------
+    ValueError
+        If a draw or a bound is out of its range.
+
+    Examples
+    --------
+    A fourth of the way from 0.0001 to 1 is one power of ten:
+
+    >>> import numpy as np
+    >>> from dlnotes.training.hyperparameters import log_uniform
+    >>> log_uniform(np.array([0.0, 0.25, 0.5, 1.0]), low=1e-4, high=1.0)
+    array([1.e-04, 1.e-03, 1.e-02, 1.e+00])
+    """
+    positive(low=low, high=high)
+    if low > high:
+        raise ValueError(f"low must be at most high, got {low} and {high}")
+    _check_shares(u=u)
+    return low ** (1 - u) * high**u
 
 
 def halving_schedule(
