@@ -99,15 +99,13 @@ class SectionOptimizer(torch.optim.Optimizer):
         known = len(self.state)
         try:
             plans = [(group, *self._plan(group)) for group in self.param_groups]
-            steps = [
-                (step, rows[0]) for _, calls, _ in plans for step, rows, _ in calls
-            ]
-            if len(steps) > 1 or len(self.state) > known or scaled:
-                for step, row in steps:
+            calls = [call for _, calls, _ in plans for call in calls]
+            if len(calls) > 1 or len(self.state) > known or scaled:
+                for step, (row, *_), _ in calls:
                     step(*(torch.zeros(0, dtype=x.dtype, device=x.device) for x in row))
         except Exception:
             while len(self.state) > known:
-                self.state.popitem()  # type: ignore[attr-defined]
+                self.state.popitem()
             raise
         return plans
 
@@ -228,7 +226,7 @@ def take(step: Step, rows: list[Row], *, together: bool) -> None:
                 before.copy_(after)
             continue
         columns = list(zip(*block, strict=True))
-        results = step(*(widened(_flatten_dense_tensors(each)) for each in columns))
+        results = step(*map(widened, map(_flatten_dense_tensors, columns)))
         written = (columns[0], *columns[2:])  # but not the gradients
         for many, made in zip(written, results, strict=True):
             parts = _unflatten_dense_tensors(made, many)  # type: ignore[no-untyped-call]
