@@ -531,9 +531,10 @@ def test_every_optimizer_has_cases() -> None:
 
 
 def test_what_the_book_lacks_is_pytorch_s() -> None:
-    from dlnotes.optim import lr_scheduler
     from dlnotes.optim.lr_scheduler import StepLR
     from dlnotes.optim.swa_utils import AveragedModel
+
+    from dlnotes.optim import lr_scheduler
 
     assert StepLR is torch.optim.lr_scheduler.StepLR
     assert AveragedModel is torch.optim.swa_utils.AveragedModel
