@@ -713,6 +713,37 @@ def test_seventy_parameters_alike_are_all_updated(name: str) -> None:
     torch.testing.assert_close(*ends)
 
 
+@either
+def test_every_piece_of_a_large_parameter_is_updated(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlnotes.optim.step.BLOCK", 24)
+    ends = []
+    for each in both(name):
+        torch.manual_seed(0)
+        theta = nn.Parameter(torch.randn(200))
+        descend(each([theta], lr=0.1), 3)
+        ends.append(theta)
+
+    torch.testing.assert_close(*ends)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_the_rate_decays_with_sparse_gradients_for_as_long_as_they_come() -> None:
+    ends = []
+    for each in both("Adagrad"):
+        theta = nn.Parameter(torch.ones(2, 1))
+        optimizer = each([theta], lr=0.1, lr_decay=0.3)
+        for _ in range(40):
+            theta.grad = torch.sparse_coo_tensor(
+                torch.tensor([[0]]), torch.ones(1, 1), (2, 1)
+            )
+            optimizer.step()
+        ends.append(theta.detach())
+
+    torch.testing.assert_close(*ends)
+
+
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "NAdam"])
 def test_in_half_precision_small_steps_are_taken(name: str) -> None:
     ours, _ = both(name)

@@ -237,3 +237,11 @@ def test_what_cannot_be_a_mini_batch_is_refused() -> None:
         accumulated_gradient(np.ones(2), np.array([2, 0]))
     with pytest.raises(ValueError, match=r"learning_rate must be at least 0, got -0.1"):
         epoch(X, y, w, b, np.arange(2), batch_size=1, learning_rate=-0.1)
+
+
+def test_a_common_offset_of_all_gradients_does_not_hide_their_variance() -> None:
+    gradients = 1e8 + np.array([1.0, 2.0, 6.0])
+
+    once, _ = minibatch_variance(gradients, batch_size=1)
+
+    assert float(once) == pytest.approx(14 / 3)
