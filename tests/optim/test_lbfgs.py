@@ -166,7 +166,7 @@ def test_a_tolerance_or_the_search_itself_can_be_switched_off(off: Settings) -> 
     ends = []
     for each in (optim.LBFGS, torch.optim.LBFGS):
         theta = parameters()
-        optimizer = each(theta, **WOLFE, **off)
+        optimizer: Any = each(theta, **WOLFE, **off)
         optimizer.step(closure_of(optimizer))
         ends.append(theta)
 
