@@ -61,7 +61,7 @@ def written_out(
     """Return the loss of each step, and the mean of each epoch, of the plain loop."""
     order, losses, means = np.random.default_rng(1), [], []
     for _ in range(3):
-        batches = torch.from_numpy(order.permutation(50)).split(8)
+        batches = torch.split(torch.from_numpy(order.permutation(50)), 8)
         for batch in batches:
             loss = loss_of(model(X[batch]), y[batch]).mean()
             optimizer.zero_grad()

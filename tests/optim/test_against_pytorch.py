@@ -4,6 +4,7 @@ import math
 import pickle
 from collections.abc import Callable
 from copy import deepcopy
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -531,8 +532,11 @@ def test_every_optimizer_has_cases() -> None:
 
 
 def test_what_the_book_lacks_is_pytorch_s() -> None:
+
     from dlnotes.optim import lr_scheduler
 
+    for name in ("lr_scheduler", "swa_utils"):
+        assert import_module(f"dlnotes.optim.{name}") is getattr(torch.optim, name)
     assert lr_scheduler is torch.optim.lr_scheduler
     for name in ("SparseAdam", "Optimizer", "swa_utils"):
         assert getattr(optim, name) is getattr(torch.optim, name)
@@ -679,6 +683,102 @@ def test_adamw_is_the_function_of_its_section() -> None:
         optimizer.step()
 
     torch.testing.assert_close(theta.detach(), walked)
+
+
+@either
+def test_parameters_that_share_their_numbers_are_updated_one_after_the_other(
+    name: str,
+) -> None:
+    ends = []
+    for each in both(name):
+        theta = nn.Parameter(torch.ones(3))
+        tied = [theta, nn.Parameter(torch.zeros(2)), nn.Parameter(theta.detach())]
+        descend(each(tied, lr=0.1), 3)
+        ends.append(tied)
+
+    torch.testing.assert_close(*ends)
+
+
+@either
+def test_seventy_parameters_alike_are_all_updated(name: str) -> None:
+    ends = []
+    for each in both(name):
+        torch.manual_seed(0)
+        theta = [nn.Parameter(torch.randn(3)) for _ in range(70)]
+        optimizer = each(theta, lr=0.1)
+        descend(optimizer, 3)
+        ends.append((theta, optimizer.state_dict()["state"]))
+
+    torch.testing.assert_close(*ends)
+
+
+@either
+def test_every_piece_of_a_large_parameter_is_updated(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlnotes.optim.step.BLOCK", 24)
+    ends = []
+    for each in both(name):
+        torch.manual_seed(0)
+        theta = nn.Parameter(torch.randn(200))
+        descend(each([theta], lr=0.1), 3)
+        ends.append(theta)
+
+    torch.testing.assert_close(*ends)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_the_rate_decays_with_sparse_gradients_for_as_long_as_they_come() -> None:
+    ends = []
+    for each in both("Adagrad"):
+        theta = nn.Parameter(torch.ones(2, 1))
+        optimizer = each([theta], lr=0.1, lr_decay=0.3)
+        for _ in range(40):
+            theta.grad = torch.sparse_coo_tensor(
+                torch.tensor([[0]]), torch.ones(1, 1), (2, 1)
+            )
+            optimizer.step()
+        ends.append(theta.detach())
+
+    torch.testing.assert_close(*ends)
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "NAdam"])
+def test_in_half_precision_small_steps_are_taken(name: str) -> None:
+    ours, _ = both(name)
+    theta = nn.Parameter(torch.zeros(1, dtype=torch.float16))
+    optimizer = ours([theta], lr=1e-5, betas=(0.9, 0.9), eps=1e-6)
+
+    for _ in range(100):
+        theta.grad = torch.full_like(theta, 2e-3)
+        optimizer.step()
+
+    assert theta.item() == pytest.approx(-1e-3, rel=0.05)
+
+
+def test_a_gradient_may_be_a_conjugated_view() -> None:
+    theta = nn.Parameter(torch.ones(3, dtype=torch.complex64))
+    torch.autograd.backward((theta.conj() * torch.arange(3)).sum().real)
+
+    optim.SGD([theta], lr=0.1).step()
+
+    torch.testing.assert_close(theta.detach().real, torch.tensor([1.0, 0.9, 0.8]))
+
+
+def test_a_first_step_that_is_refused_leaves_no_state() -> None:
+    theta = nn.Parameter(torch.ones(2))
+    theta.grad = torch.full((2,), 8.0)
+    refused = optim.RMSprop([theta], alpha=1.5)
+    scaled: Any = optim.Adam([theta], fused=True)
+    scaled.grad_scale, scaled.found_inf = torch.tensor(8.0), torch.tensor(0.0)
+    scaled.param_groups[0]["lr"] = -1.0
+
+    for optimizer in (refused, scaled):
+        with pytest.raises(ValueError, match="must be at least 0"):
+            optimizer.step()
+        assert not optimizer.state
+
+    assert theta.grad.tolist() == [8, 8]
 
 
 COMPILED: list[tuple[str, Settings]] = [

@@ -157,3 +157,37 @@ def test_a_closure_that_fails_leaves_everything_as_it_was(settings: Settings) ->
 
     after = [theta, optimizer.state_dict()["state"]]
     torch.testing.assert_close(after, before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "off", [{"tolerance_change": -1}, {"tolerance_grad": -1}, {"max_iter": 0}], ids=str
+)
+def test_a_tolerance_or_the_search_itself_can_be_switched_off(off: Settings) -> None:
+    ends = []
+    for each in (optim.LBFGS, torch.optim.LBFGS):
+        theta = parameters()
+        optimizer: Any = each(theta, **WOLFE, **off)
+        optimizer.step(closure_of(optimizer))
+        ends.append(theta)
+
+    torch.testing.assert_close(*ends)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_in_half_precision_the_search_arrives(seed: int) -> None:
+    torch.manual_seed(seed)
+    theta = nn.Parameter(torch.randn(3).to(torch.float16))
+    optimizer = optim.LBFGS([theta], line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = (theta**2).sum() + theta.sum()
+        torch.autograd.backward(loss)
+        return loss
+
+    for _ in range(3):
+        optimizer.step(closure)
+
+    torch.testing.assert_close(
+        theta.detach().float(), torch.full((3,), -0.5), rtol=0, atol=0.01
+    )

@@ -430,3 +430,53 @@ def test_a_penalty_that_goes_through_adam_does_not_depend_on_its_weight() -> Non
     )
 
     np.testing.assert_allclose(weak, strong, atol=1e-6)
+
+
+def test_a_number_without_axes_decays() -> None:
+    theta, flat = np.array(5.0), np.array(0.0)
+
+    moved, _ = adamw_update(
+        theta, flat, adam.init(theta), learning_rate=0.1, weight_decay=0.1
+    )
+
+    assert float(moved) == pytest.approx(4.95)
+
+
+def test_adamax_does_not_hide_a_gradient_that_is_not_a_number() -> None:
+    theta = np.ones(1)
+    _, state = adamax_update(theta, theta, adamax_init(theta))
+
+    moved, state = adamax_update(theta, np.array([math.nan]), state)
+
+    assert np.isnan(moved).all()
+    assert np.isnan(state.u).all()
+
+
+def test_after_many_steps_nadam_is_still_that_of_pytorch() -> None:
+    theta = np.array([1.0])
+    other = torch.nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
+    optimizer = torch.optim.NAdam([other])
+    state = nadam_init(theta)
+    for k in range(1500):
+        slope = math.sin(k) + 0.5
+        theta, state = nadam_update(theta, np.array([slope]), state)
+        other.grad = torch.tensor([slope], dtype=torch.float64)
+        optimizer.step()
+
+    # PyTorch's product of the coefficients is in single precision.
+    np.testing.assert_allclose(theta, other.detach(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("init", "update"), [(adamax_init, adamax_update), (nadam_init, nadam_update)]
+)
+def test_a_rate_times_a_small_mean_does_not_vanish_in_half_precision(
+    init: Callable[..., Any], update: Callable[..., Any]
+) -> None:
+    theta = np.zeros(1, np.float16)
+    gradient = np.full(1, 2e-3, np.float16)
+    settings = {"learning_rate": 1e-5, "beta2": 0.9, "epsilon": 1e-6}
+
+    moved, _ = update(theta, gradient, init(theta), **settings)
+
+    assert -2e-5 < float(moved[0]) < -0.5e-5

@@ -211,6 +211,18 @@ def test_in_half_precision_sizes_may_be_beyond_its_range(
     assert float(got) == 1.5
 
 
+@pytest.mark.parametrize("array", [np.asarray, torch.asarray], ids=["numpy", "torch"])
+def test_in_half_precision_a_sum_may_be_beyond_its_range(
+    array: Callable[[Any], Any],
+) -> None:
+    X, y = np.full((1024, 1), 10, np.float16), np.zeros(1024, np.float16)
+    w, b = np.ones(1, np.float16), np.zeros((), np.float16)
+
+    gradients = minibatch_gradient(*map(array, (X, y, w, b, np.arange(1024))))
+
+    np.testing.assert_allclose([each.item() for each in gradients], [100, 10], 0.01)
+
+
 def test_what_cannot_be_a_mini_batch_is_refused() -> None:
     X, y, w, b = np.ones((2, 1)), np.ones(2), np.ones(1), np.array(0.0)
     none = np.zeros(0, dtype=int)
@@ -225,3 +237,11 @@ def test_what_cannot_be_a_mini_batch_is_refused() -> None:
         accumulated_gradient(np.ones(2), np.array([2, 0]))
     with pytest.raises(ValueError, match=r"learning_rate must be at least 0, got -0.1"):
         epoch(X, y, w, b, np.arange(2), batch_size=1, learning_rate=-0.1)
+
+
+def test_a_common_offset_of_all_gradients_does_not_hide_their_variance() -> None:
+    gradients = 1e8 + np.array([1.0, 2.0, 6.0])
+
+    once, _ = minibatch_variance(gradients, batch_size=1)
+
+    assert float(once) == pytest.approx(14 / 3)

@@ -347,6 +347,24 @@ def test_a_constant_rate_keeps_the_floor_and_comes_to_it_from_above_and_below(
         np.testing.assert_allclose(squares[-1], floor, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        partial(cosine_restarts, period=7, high=1.0),
+        partial(triangular_rate, half_cycle=7, low=0.0, high=1.0),
+    ],
+    ids=["restarts", "triangular"],
+)
+@pytest.mark.parametrize("k", [1_000_001, 5_000_001, 16_000_001])
+def test_late_in_a_run_a_whole_number_of_steps_is_as_good_in_single_precision(
+    schedule: Callable[..., Any], k: int
+) -> None:
+    early = float(schedule(np.array(k % 14)))  # at the same place of an early cycle
+
+    assert float(schedule(np.array(k))) == pytest.approx(early)
+    assert float(schedule(torch.tensor(k))) == pytest.approx(early, rel=1e-6)
+
+
 def test_rates_whose_sum_is_finite_never_arrive() -> None:
     k, one = np.arange(20_000.0), np.ones(1)
     left = {}

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlnotes.optim.step import Group, real
+from dlnotes.optim.step import Group, real, widened
 from dlnotes.optimization import quasi_newton
 from dlnotes.optimization.quasi_newton import init
 
@@ -73,7 +73,7 @@ def _minimize(
     evaluate: Evaluate, theta: Tensor, state: State | None, group: Group
 ) -> tuple[Tensor, State]:
     """Take steps of the section, with its line search or at a fixed rate."""
-    if group["line_search_fn"] is None:
+    if group["line_search_fn"] is None or group["max_iter"] < 1:
         return _at_a_fixed_rate(evaluate, theta, state or init(theta), group)
     if group["line_search_fn"] != "strong_wolfe":
         raise RuntimeError("only 'strong_wolfe' is supported")
@@ -85,8 +85,8 @@ def _minimize(
         iterations=group["max_iter"],
         evaluations=group["max_eval"],
         history_size=group["history_size"],
-        tolerance_gradient=group["tolerance_grad"],
-        tolerance_change=group["tolerance_change"],
+        tolerance_gradient=max(0.0, group["tolerance_grad"]),
+        tolerance_change=max(0.0, group["tolerance_change"]),
     )
 
 
@@ -128,10 +128,11 @@ def _loaded(kept: dict[str, Any], theta: Tensor) -> State | None:
         return None
     empty = theta.new_empty(0, len(theta))
     s, y = (
-        torch.stack(kept[name]) if kept[name] else empty
+        torch.stack(kept[name]).to(theta.dtype) if kept[name] else empty
         for name in ("old_stps", "old_dirs")
     )
-    return State(s, y, kept["d"] * kept["t"], kept["prev_flat_grad"], kept["n_iter"])
+    step, gradient = kept["d"] * kept["t"], kept["prev_flat_grad"]
+    return State(s, y, step.to(theta.dtype), gradient.to(theta.dtype), kept["n_iter"])
 
 
 def _save(kept: dict[str, Any], state: State, evaluations: int) -> None:
@@ -154,13 +155,13 @@ def _save(kept: dict[str, Any], state: State, evaluations: int) -> None:
 
 
 def _end_to_end(parameters: list[Tensor], *, gradients: bool = False) -> Tensor:
-    """Put parameters, or their gradients, into one vector."""
+    """Put parameters, or their gradients, into one vector, never of half precision."""
     if gradients:
         parameters = [
-            torch.zeros_like(x) if x.grad is None else x.grad.to_dense()
+            torch.zeros_like(x) if x.grad is None else x.grad.to_dense().resolve_conj()
             for x in parameters
         ]
-    return torch.cat([x.reshape(-1) for x in real(*parameters)])
+    return widened(torch.cat([x.reshape(-1) for x in real(*parameters)]))
 
 
 def _write(parameters: list[Tensor], theta: Tensor) -> None:

@@ -2,8 +2,10 @@
 
 PyTorch keeps the parameters, the groups and the state; a section computes.  A function
 of a section is called for many numbers at once: parameters that are small are put end
-to end first, and one that is large is taken in pieces that stay in the processor's
-cache.  Each number is updated by itself, so the result is the same.
+to end first, and one that is large is taken in pieces: on a CPU they stay in its cache,
+and elsewhere they bound the memory of a step.  Each number is updated by itself, so
+the result is the same.  Half precision is computed in single precision and rounded
+once.
 
 What is used of PyTorch is documented, except ``_init_group`` of its optimizers, which
 makes the state and refuses what they do not take, ``found_inf`` and ``grad_scale``,
@@ -24,6 +26,8 @@ from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from dlnotes.optimization import gradient_descent
 
 BLOCK = 2**20  # numbers that are read at once on a CPU, of all that is kept together
+LARGE_BLOCK = 2**24  # and on any other device
+HALF = {torch.float16, torch.bfloat16}
 PLAIN = {Tensor, torch.nn.Parameter}
 
 Group = dict[str, Any]
@@ -72,16 +76,38 @@ class SectionOptimizer(torch.optim.Optimizer):
 
     def _take_all(self) -> None:
         """Take a step with all groups, or with none if a setting is refused."""
-        plans = [(group, *self._plan(group)) for group in self.param_groups]
-        steps = [(step, rows[0]) for _, calls, _ in plans for step, rows, _ in calls]
-        if len(steps) > 1 and not torch.compiler.is_compiling():
-            for step, row in steps:  # without any number
-                step(*(torch.zeros(0, dtype=x.dtype, device=x.device) for x in row))
+        scale = getattr(self, "grad_scale", None)  # a GradScaler's, where fused
+        if torch.compiler.is_compiling():
+            plans = [(group, *self._plan(group)) for group in self.param_groups]
+        else:
+            plans = self._accepted_plans(scaled=scale is not None)
         for group, calls, taken in plans:
+            if scale is not None:
+                for parameter, *_ in taken:
+                    cast(Tensor, parameter.grad).div_(scale)
             for step, rows, together in calls:
                 take(step, rows, together=together)
             if taken:
                 self._advance(group, taken)
+
+    def _accepted_plans(self, *, scaled: bool) -> list[tuple[Group, list[Call], Taken]]:
+        """Plan a step with all groups, and leave no state behind if one is refused.
+
+        A single step of a section refuses its settings before it writes.  Where more
+        than that happens, all are tried first, without any number.
+        """
+        known = len(self.state)
+        try:
+            plans = [(group, *self._plan(group)) for group in self.param_groups]
+            calls = [call for _, calls, _ in plans for call in calls]
+            if len(calls) > 1 or len(self.state) > known or scaled:
+                for step, (row, *_), _ in calls:
+                    step(*(torch.zeros(0, dtype=x.dtype, device=x.device) for x in row))
+        except Exception:
+            while len(self.state) > known:
+                self.state.popitem()
+            raise
+        return plans
 
     def _plan(self, group: Group) -> tuple[list[Call], Taken]:
         """Find the parameters that take a step, and put those alike together."""
@@ -90,7 +116,9 @@ class SectionOptimizer(torch.optim.Optimizer):
         apart = bool(apart or group.get("capturable"))
         alike: dict[Any, tuple[Any, list[Row]]] = {}
         taken: Taken = []
-        for parameter in self._with_gradient(group):
+        for parameter in group["params"]:
+            if parameter.grad is None:
+                continue
             counts, kept = self._remembered(parameter, group)
             row = self._row(parameter, kept, group)
             key = len(alike) if apart else counts
@@ -101,15 +129,6 @@ class SectionOptimizer(torch.optim.Optimizer):
             for counts, rows in alike.values()
         ]
         return calls, taken
-
-    def _with_gradient(self, group: Group) -> Iterator[torch.nn.Parameter]:
-        """Yield each parameter that has a gradient, which is scaled back."""
-        scale = getattr(self, "grad_scale", None)
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                if scale is not None:
-                    parameter.grad.div_(scale)
-                yield parameter
 
     def _names(self, group: Group) -> list[str]:
         """Return the names of the arrays that a step reads and writes."""
@@ -139,8 +158,10 @@ class SectionOptimizer(torch.optim.Optimizer):
         group: Group,  # noqa: ARG002  # for those who take sparse gradients
     ) -> Row:
         """Return what a step reads, and writes into but for the gradient."""
-        row = [parameter, cast(Tensor, parameter.grad), *kept]
-        return real(*row) if parameter.is_complex() else row
+        gradient = cast(Tensor, parameter.grad)
+        if parameter.is_complex():
+            return real(parameter, gradient.resolve_conj(), *kept)
+        return [parameter, gradient, *kept]
 
     def _arguments(self, group: Group, counts: Counts) -> dict[str, Any]:  # noqa: ARG002
         """Return the settings of the section's step."""
@@ -198,18 +219,23 @@ def take(step: Step, rows: list[Row], *, together: bool) -> None:
     """Take a step with each row, and write its results over what they follow."""
     for block in _blocks(rows) if together else ([row] for row in rows):
         if len(block) == 1:
-            theta, gradient, *kept = block[0]
+            theta, _, *kept = block[0]
             for before, after in zip(
-                (theta, *kept), step(theta, gradient, *kept), strict=True
+                (theta, *kept), step(*map(widened, block[0])), strict=True
             ):
                 before.copy_(after)
             continue
         columns = list(zip(*block, strict=True))
-        results = step(*map(_flatten_dense_tensors, columns))
+        results = step(*map(widened, map(_flatten_dense_tensors, columns)))
         written = (columns[0], *columns[2:])  # but not the gradients
         for many, made in zip(written, results, strict=True):
             parts = _unflatten_dense_tensors(made, many)  # type: ignore[no-untyped-call]
             torch._foreach_copy_(many, parts)
+
+
+def widened(x: Tensor) -> Tensor:
+    """Return half precision in single precision."""
+    return x.float() if x.dtype in HALF else x
 
 
 def _blocks(rows: list[Row]) -> Iterator[list[Row]]:
@@ -218,8 +244,8 @@ def _blocks(rows: list[Row]) -> Iterator[list[Row]]:
         if kind is None:
             yield from ([row] for row in alike)
         else:
-            limit = BLOCK // len(rows[0]) if kind[1].type == "cpu" else None
-            yield from _of_one_size(alike, limit)
+            numbers = BLOCK if kind[1].type == "cpu" else LARGE_BLOCK
+            yield from _of_one_size(alike, numbers // len(rows[0]))
 
 
 def _kind(row: Row) -> tuple[torch.dtype, torch.device] | None:
@@ -231,22 +257,22 @@ def _kind(row: Row) -> tuple[torch.dtype, torch.device] | None:
     return None
 
 
-def _of_one_size(rows: Iterable[Row], limit: int | None) -> Iterator[list[Row]]:
-    """Yield blocks of about as many numbers each; without a limit, all rows at once."""
-    block: list[Row] = []
+def _of_one_size(rows: Iterable[Row], limit: int) -> Iterator[list[Row]]:
+    """Yield blocks of about as many numbers each, and in none an array twice."""
+    block: dict[int, Row] = {}  # by where the numbers of a parameter lie
     length = 0
     for row in rows:
-        size = row[0].numel()
-        if limit and size > limit:
+        size, place = row[0].numel(), row[0].data_ptr()
+        if block and (length > limit or place in block):
+            yield list(block.values())
+            block, length = {}, 0
+        if size > limit:
             yield from _pieces(row, limit)
-            continue
-        block.append(row)
-        length += size
-        if limit and length > limit:
-            yield block
-            block, length = [], 0
+        elif size:
+            block[place] = row
+            length += size
     if block:
-        yield block
+        yield list(block.values())
 
 
 def _pieces(row: Row, limit: int) -> Iterator[list[Row]]:

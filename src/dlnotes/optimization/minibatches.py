@@ -96,7 +96,7 @@ def minibatch_gradient(
     xp = array_namespace(X)
     x = xp.take(X, batch, axis=0)
     error = x @ w + b - xp.take(y, batch, axis=0)
-    return error @ x / batch.shape[0], xp.mean(error)
+    return x.T @ (error / batch.shape[0]), xp.mean(error)
 
 
 @checked

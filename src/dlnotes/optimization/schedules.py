@@ -404,6 +404,13 @@ def cosine_restarts(
     return _half_cosine(high, low, _share_of_cycle(k, period, growth))
 
 
+def _within(k: Any, period: int) -> Any:
+    """Return how far into its cycle a step is, exactly for whole numbers of any size."""
+    xp = array_namespace(k)
+    small = k.dtype in (xp.int8, xp.uint8, xp.int16, xp.uint16)
+    return (xp.astype(k, xp.int32) if small else k) % period
+
+
 def _share_of_cycle(k: Any, period: int, growth: int) -> Any:
     """Return which share of its cycle is over at a step.
 
@@ -412,7 +419,7 @@ def _share_of_cycle(k: Any, period: int, growth: int) -> Any:
     """
     xp = array_namespace(k)
     if growth == 1:
-        return k / period - xp.floor(k / period)
+        return _within(k, period) / period
     n = xp.floor(xp.log1p((growth - 1) / period * (k + 0.5)) / math.log(growth))
     length = period * growth**n
     return (k - (length - period) / (growth - 1)) / length
@@ -510,7 +517,7 @@ def triangular_rate(
     integer(1, half_cycle=half_cycle)
     _check_bounds(low, high)
     xp = array_namespace(k)
-    distance = xp.abs(k / half_cycle - 2 * xp.floor(1 + k / (2 * half_cycle)) + 1)
+    distance = xp.abs(_within(k, 2 * half_cycle) / half_cycle - 1)
     return low + (high - low) * xp.clip(1 - distance, 0, 1)
 
 

@@ -379,7 +379,7 @@ def _adamw_case(rng: np.random.Generator) -> dict[str, Any]:
     case, scale, t = _case(rng)
     m, v = _means(rng, case["theta"].shape, scale)
     state = State(m, v, t)
-    decay = float(rng.uniform(0.1, 0.5))
+    decay = float(rng.choice([rng.uniform(0.1, 0.5), 3.0]))  # 3 may change the sign
     return either(rng, {**case, "weight_decay": decay, "state": state})
 
 

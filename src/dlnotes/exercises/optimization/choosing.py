@@ -164,7 +164,7 @@ def _curve(rng: np.random.Generator) -> dict[str, Any]:
     gaps = rng.uniform(0.2, 1.5, size=count)
     rates = 10 ** (np.cumsum(gaps) - 5)
     scores = rng.choice([0.0, 90.0]) + rng.integers(-3, 4, size=count)
-    scale = float(rng.choice([1.0, 1.0, 1e-6]))
+    scale = float(rng.choice([1.0, 1.0, 2.0**-20]))
     margin = scale * whole(rng, 0, 3)
     case = {"rates": rates, "scores": scale * scores, "margin": margin}
     return single(case) if scale == 1 and rng.random() < 0.4 else case

@@ -272,7 +272,8 @@ def _gradients(rng: np.random.Generator) -> dict[str, Any]:
     """Draw gradients of any shape, and a size from one to all."""
     n = whole(rng, 1, 8)
     axes = [whole(rng, 1, 3) for _ in range(whole(rng, 0, 2))]
-    gradients = reals(rng, n, *axes) + rng.choice([0.0, 2.0])
+    gradients = reals(rng, n, *axes)  # away from zero, but not by more than they vary
+    gradients = gradients + rng.choice([0.0, 2.0]) * np.abs(gradients).max()
     return either(rng, {"gradients": gradients, "batch_size": whole(rng, 1, n)})
 
 

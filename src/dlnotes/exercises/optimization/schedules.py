@@ -113,11 +113,14 @@ TRIANGULAR = Exercise(
 
 
 def _restarts(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw steps, a first period, its growth, and two rates."""
+    """Draw steps, early or after many restarts, a first period, growth, two rates."""
+    k = _steps(rng)
+    if rng.random() < 0.2:
+        k = rng.integers(3000, size=k.shape).astype(float)
     return either(
         rng,
         {
-            "k": _steps(rng),
+            "k": k,
             "period": whole(rng, 1, 9),
             "growth": int(rng.choice([1, 1, 2, 3])),
             **_bounds(rng),
