@@ -405,7 +405,7 @@ def cosine_restarts(
 
 
 def _within(k: Any, period: int) -> Any:
-    """Return how far into its cycle a step is, exactly for whole numbers of any size."""
+    """Return how far into its cycle a step is, exactly for whole numbers."""
     xp = array_namespace(k)
     small = k.dtype in (xp.int8, xp.uint8, xp.int16, xp.uint16)
     return (xp.astype(k, xp.int32) if small else k) % period
