@@ -13,6 +13,7 @@ from dlnotes.arrays import Array, ArrayTree, checked
 from dlnotes.claims.digest import digest
 from dlnotes.claims.source import FRAMES, Tree, here
 from dlnotes.imports import ROOT, Name, modules
+from dlnotes.lab.fit import fit
 
 ARRAYS = '''"""Arrays."""
 def checked(function):
@@ -262,10 +263,10 @@ class Empty:
     """A class without anything."""
 
 
-def test_frames_are_what_the_test_above_is_of() -> None:
-    assert {Name("dlnotes.arrays", each.__name__) for each in (checked, ArrayTree)} == (
-        FRAMES
-    )
+def test_frames_are_what_the_test_above_and_that_of_the_loop_are_of() -> None:
+    framed = (checked, ArrayTree, fit)
+
+    assert {Name(each.__module__, each.__name__) for each in framed} == FRAMES
 
 
 def test_no_module_imports_dlnotes_in_a_way_that_the_digest_does_not_follow() -> None:
