@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from dlnotes.exercises import check, named
 from dlnotes.networks.backpropagation import numerical_gradient
 from dlnotes.training.batch_normalization import (
     batch_norm_backward,
@@ -283,6 +284,47 @@ def test_the_gradient_of_standardization_over_any_axes_is_autograds(
         (x - mean) / (variance + 0.1).sqrt(), x, torch.tensor(upstream)
     )
     np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
+
+
+def as_on_the_page(X: Any, gamma: Any, upstream: Any, *, epsilon: float) -> Any:
+    """Answer with the formula."""
+    n, std = len(X), np.sqrt(X.var(axis=0) + epsilon)
+    X_hat = (X - X.mean(axis=0)) / std
+    d_beta, d_gamma = upstream.sum(axis=0), (upstream * X_hat).sum(axis=0)
+    return gamma / std * (upstream - d_beta / n - X_hat / n * d_gamma), d_gamma, d_beta
+
+
+def step_by_step(X: Any, gamma: Any, upstream: Any, *, epsilon: float) -> Any:
+    """Answer as by hand: through the division, the root and the mean."""
+    n, centered = len(X), X - X.mean(axis=0)
+    std = np.sqrt(X.var(axis=0) + epsilon)
+    d_hat = gamma * upstream
+    d_std = -(d_hat * centered).sum(axis=0) / std**2
+    d_centered = d_hat / std + d_std * centered / (n * std)
+    return (
+        d_centered - d_centered.sum(axis=0) / n,
+        (upstream * centered / std).sum(axis=0),
+        upstream.sum(axis=0),
+    )
+
+
+def by_pytorch(X: Any, gamma: Any, upstream: Any, *, epsilon: float) -> Any:
+    """Answer by automatic differentiation."""
+    X, gamma, upstream = map(torch.tensor, (X, gamma, upstream))
+    inputs = X, gamma, torch.zeros_like(gamma)
+    for each in inputs:
+        each.requires_grad_()
+    Y = PYTORCH(X, None, None, *inputs[1:], training=True, eps=epsilon)
+    return tuple(each.numpy() for each in torch.autograd.grad(Y, inputs, upstream))
+
+
+@pytest.mark.parametrize("answer", [as_on_the_page, step_by_step, by_pytorch])
+def test_the_exercise_takes_each_right_way_to_write_the_backward_pass(
+    answer: Callable[..., Any],
+) -> None:
+    exercise = named("write-training-batch-normalization-backward")
+
+    assert check(exercise, answer).right
 
 
 # What it cannot see

@@ -5,8 +5,8 @@ that it does not learn from often falls at first and then rises again.  *Early s
 watches that error and keeps the weights of the epoch where it was lowest.  Prechelt
 (1998) compared rules for when to give up waiting for a lower one.  On a quadratic loss,
 stopping does nearly what an L2 penalty does (Bishop, 1995; Goodfellow, Bengio and
-Courville, 2016): iterations that solve linear equations with noise have long been
-stopped for that reason (Landweber, 1951), and Ali, Kolter and Tibshirani (2019) bound
+Courville, 2016): iterations that solve linear equations (Landweber, 1951) have long
+been stopped early where the data are noisy, and Ali, Kolter and Tibshirani (2019) bound
 how much worse than the penalty it can be.
 
 References

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dlnotes.exercises.drawing import either, reals, whole
+from dlnotes.exercises.drawing import either, reals, single, whole
 from dlnotes.exercises.exercise import Answer, Exercise, Mistake
 from dlnotes.training.batch_normalization import (
     batch_norm_backward,
@@ -184,15 +184,23 @@ FORWARD = Exercise(
 
 
 def _upstream(rng: np.random.Generator) -> dict[str, Any]:
-    """Draw a batch, a scale, and what comes back."""
+    """Draw a batch, a scale, and what comes back.
+
+    Of two rows only a share of epsilon over the variance comes back, what else there
+    is cancels.  So epsilon grows with X, and is largest in single precision.
+    """
     batch, features = whole(rng, 2, 6), whole(rng, 1, 4)
+    X, upstream = _batch(rng, batch, features), reals(rng, batch, features)
+    offset = 0.5 * np.abs(upstream).max() * (rng.random() < 0.5)
+    rough = rng.random() < 1 / 6
+    epsilon = max(EPSILONS) if rough else rng.choice(EPSILONS)
     case = {
-        "X": _batch(rng, batch, features),
+        "X": X,
         "gamma": reals(rng, features),
-        "upstream": reals(rng, batch, features) + 0.5 * (rng.random() < 0.5),
-        "epsilon": float(rng.choice(EPSILONS)),
+        "upstream": upstream + offset,
+        "epsilon": float(epsilon * max(1.0, np.abs(X).max() ** 2)),
     }
-    return either(rng, case)
+    return single(case) if rough else case
 
 
 def _through(x_hat: Any, gamma: Any, std: Any, g: Any) -> Any:
