@@ -150,7 +150,9 @@ for k, ax in enumerate(axes):
     ax.set(ylabel=("accuracy", "loss")[k])
 axes[0].legend()
 axes[1].set_xlabel("dropout rate")
-fig.suptitle(f"After 25 epochs dropout lowers the loss\n{len(X_test):,} of {test.source}")
+fig.suptitle(
+    f"After 25 epochs dropout lowers the loss\n{len(X_test):,} of {test.source}"
+)
 fig.set_label(
     "Accuracy and loss on test pictures against the dropout rate, of hidden units and "
     "of inputs. The accuracy hardly changes and then falls; the loss falls first."

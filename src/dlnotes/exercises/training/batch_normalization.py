@@ -175,6 +175,16 @@ FORWARD = Exercise(
             "Your epsilon is a number of your own: use the one that is given.",
         ),
         Mistake(
+            _train(
+                averages=lambda X, mean, variance, momentum: (
+                    mean + momentum * X.mean(axis=0),
+                    variance + momentum * X.var(axis=0, ddof=1),
+                )
+            ),
+            "You add the share of the new batch, but nothing of the past fades. The "
+            "two weights must add up to 1.",
+        ),
+        Mistake(
             _train(averages=lambda _X, mean, variance, _momentum: (mean, variance)),
             "Your outputs are right, but the averages stay as they were. Inference "
             "would then know nothing of the data.",
@@ -293,6 +303,10 @@ BACKWARD = Exercise(
             ),
             "You average the gradients of gamma and beta over the batch. They are "
             "sums: if the loss is a mean, the division is in `upstream` already.",
+        ),
+        Mistake(
+            _back(lambda x_hat, gamma, std, g: gamma * _through(x_hat, gamma, std, g)),
+            "Your gradient of X has gamma twice. The output is scaled by it once.",
         ),
         Mistake(
             _back(dbeta=lambda g: g),

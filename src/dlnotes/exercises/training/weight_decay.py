@@ -21,7 +21,7 @@ def _short(w: Any, size: Any) -> Any:
 def _lasso_case(rng: np.random.Generator) -> dict[str, Any]:
     """Draw weights, some of which the threshold sets to zero, and settings."""
     size = shape(rng)
-    rate, strength = rng.choice([0.25, 0.5, 2.0]), rng.choice([0.0, 0.5, 1.0, 3.0])
+    rate, strength = rng.choice([0.25, 0.5, 1.5]), rng.choice([0.0, 0.5, 1.0, 3.0])
     w = rng.normal(size=size) * rng.choice([rate * strength + 0.1, 5.0], size=size)
     w = np.where(rng.random(size) < 0.15, 0.0, w)
     case = {"w": w, "gradient": rng.choice([0.2, 1.0]) * reals(rng, *size)}
