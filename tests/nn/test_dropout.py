@@ -81,6 +81,26 @@ def test_what_is_no_number_is_pytorchs(name: str, p: float) -> None:
 
 
 @pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.complex64])
+def test_where_all_is_dropped_nothing_is_drawn(name: str, dtype: torch.dtype) -> None:
+    x = torch.ones(2, 3, 4, 4, dtype=dtype)
+    before = torch.get_rng_state()
+    ours, theirs = (layer(x) for layer in both(name, p=1.0))
+    assert torch.equal(ours, theirs)
+    assert ours.dtype == theirs.dtype
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_weights_that_cannot_be_written_to_stay(name: str) -> None:
+    weight = torch.nn.Parameter(torch.ones(2, 3, 4, 4))
+    for layer in both(name, p=0.5, inplace=True):
+        with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+            layer(weight)
+        assert torch.equal(weight, torch.ones(2, 3, 4, 4))
+
+
+@pytest.mark.parametrize("name", SHAPES)
 def test_how_it_lies_in_memory_stays(name: str) -> None:
     x = sample((6, 5, 3, 4)).contiguous(memory_format=torch.channels_last)
     outputs = [seeded(layer, x) for layer in both(name, p=0.4)]

@@ -69,7 +69,10 @@ def _dropped(z: Tensor, p: float, *, inplace: bool, channels: bool = False) -> T
     """Drop numbers, or channels, with the mask that PyTorch would draw."""
     if p == 0 or z.numel() == 0:
         return z
-    alike = z.new_empty((*z.shape[:2], 1, 1)) if channels else z
-    mask = torch.empty_like(alike, dtype=torch.bool).bernoulli_(1 - p)
-    a = apply_mask(z, mask, p=p)
+    if p == 1:
+        a = z * z.new_zeros(())
+    else:
+        alike = z.new_empty((*z.shape[:2], 1, 1)) if channels else z
+        mask = torch.empty_like(alike, dtype=torch.bool).bernoulli_(1 - p)
+        a = apply_mask(z, mask, p=p)
     return z.copy_(a) if inplace else a

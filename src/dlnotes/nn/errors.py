@@ -4,8 +4,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-import torch
-
 Forward = TypeVar("Forward", bound=Callable[..., Any])
 
 
@@ -28,8 +26,7 @@ def with_pytorch_errors(original: Callable[..., Any]) -> Callable[[Forward], For
                 IndexError,
                 AttributeError,
             ):
-                with torch.no_grad():
-                    original(*args, **kwargs)
+                original(*args, **kwargs)
                 raise
 
         return call  # type: ignore[return-value]
