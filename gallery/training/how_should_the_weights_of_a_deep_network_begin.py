@@ -284,8 +284,8 @@ fig.set_label(
 # layers of tanh.  With more it does.  Rectified units learn more from He's weights, and
 # with so few steps and no biases neither scheme helps them at 40 layers.  Tanh gains by
 # He's weights, too, and at 40 layers most by orthogonal ones.  In a linear network
-# these hardly notice the depth, and Gaussian ones of the same variance do.  So the mean of a squared
-# length is not all that counts: the spread around it does, too.
+# these hardly notice the depth, and Gaussian ones of the same variance do.  So the
+# mean of a squared length is not all that counts: the spread around it does, too.
 #
 # Go on
 # -----
