@@ -81,12 +81,12 @@ def refused(fill: Any, *given: Any, **settings: Any) -> tuple[Any, ...]:
 @pytest.mark.parametrize(
     "tensor",
     [
-        torch.empty(3),
+        torch.zeros(3),
         torch.tensor(1.0),
-        torch.empty(0, 3),
-        torch.empty(3, 0),
-        torch.empty(2, 2, dtype=torch.int64),
-        torch.empty(2, 2, dtype=torch.complex64),
+        torch.zeros(0, 3),
+        torch.zeros(3, 0),
+        torch.zeros(2, 2, dtype=torch.int64),
+        torch.zeros(2, 2, dtype=torch.complex64),
         None,
     ],
     ids=str,
