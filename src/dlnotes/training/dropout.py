@@ -413,6 +413,7 @@ def enumerate_subnetworks(units: int) -> Bool[np.ndarray, "masks units"]:
     return np.arange(2**units)[:, None] >> places & 1 == 1
 
 
+@checked
 def mask_probabilities(
     masks: Bool[np.ndarray, "masks units"], *, p: float
 ) -> Float[np.ndarray, "masks"]:
