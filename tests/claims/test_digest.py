@@ -181,13 +181,13 @@ def test_a_module_is_parsed_once_however_many_definitions_are_used() -> None:
     assert len(read) == len(set(read))
 
 
-def test_the_closure_of_an_experiment_here_has_the_section_and_the_loop() -> None:
+def test_the_closure_of_an_experiment_here_has_the_section_and_what_predicts() -> None:
     claim = here().declared()["claim-scaled-tanh"]
 
     names = here().closure(claim.experiment)
 
     assert Name("dlnotes.networks.activations", "scaled_tanh") in names
-    assert Name("dlnotes.lab.fit", "fit") in names
+    assert Name("dlnotes.lab.fit", "predict") in names
     assert Name("dlnotes.arrays", "array_namespace") in names
     assert not any(name.module == "dlnotes.claims" for name in names)
 

@@ -39,6 +39,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 
 from dlnotes.arrays import Array, array_namespace, checked, device_of
 from dlnotes.checks import generator, in_range, integer
@@ -413,10 +414,7 @@ def enumerate_subnetworks(units: int) -> Bool[np.ndarray, "masks units"]:
     return np.arange(2**units)[:, None] >> places & 1 == 1
 
 
-@checked
-def mask_probabilities(
-    masks: Bool[np.ndarray, "masks units"], *, p: float
-) -> Float[np.ndarray, "masks"]:
+def mask_probabilities(masks: NDArray[np.bool_], *, p: float) -> NDArray[np.float64]:
     r"""Compute the probability of each mask.
 
     A mask that keeps :math:`k` of :math:`n` units has the probability

@@ -176,7 +176,7 @@ def test_the_rule_about_steps_and_gradients(
 
 def test_an_edge_is_a_maximum_between_two_minima() -> None:
     for name, (gradient, *_) in SURFACES.items():
-        edge = torch.tensor(EDGES[name])
+        edge = torch.tensor([[EDGES[name]]])
         assert float(gradient(edge - 0.01)) > 0 > float(gradient(edge + 0.01))
 
 
