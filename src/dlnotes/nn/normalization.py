@@ -47,19 +47,7 @@ class BatchNorm1d(torch.nn.BatchNorm1d):
     @with_pytorch_errors(torch.nn.BatchNorm1d.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Standardize each feature, then scale and shift it."""
-        return _batch_norm(
-            input,
-            self.weight,
-            self.bias,
-            self.running_mean,
-            self.running_var,
-            self.num_batches_tracked,
-            axes=(2, 3),
-            training=self.training,
-            tracking=self.track_running_stats,
-            momentum=self.momentum,
-            epsilon=self.eps,
-        )
+        return _batch_norm_of(self, input, axes=(2, 3))
 
 
 class BatchNorm2d(torch.nn.BatchNorm2d):
@@ -81,19 +69,7 @@ class BatchNorm2d(torch.nn.BatchNorm2d):
     @with_pytorch_errors(torch.nn.BatchNorm2d.forward)
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Standardize each channel, then scale and shift it."""
-        return _batch_norm(
-            input,
-            self.weight,
-            self.bias,
-            self.running_mean,
-            self.running_var,
-            self.num_batches_tracked,
-            axes=(4,),
-            training=self.training,
-            tracking=self.track_running_stats,
-            momentum=self.momentum,
-            epsilon=self.eps,
-        )
+        return _batch_norm_of(self, input, axes=(4,))
 
 
 class LayerNorm(torch.nn.LayerNorm):
@@ -199,6 +175,25 @@ class InstanceNorm2d(torch.nn.InstanceNorm2d):
             momentum=0.0 if self.momentum is None else self.momentum,
             epsilon=self.eps,
         )
+
+
+def _batch_norm_of(
+    layer: BatchNorm1d | BatchNorm2d, X: Tensor, *, axes: tuple[int, ...]
+) -> Tensor:
+    """Hand on the state of a layer, which what is traced cannot look into."""
+    return _batch_norm(
+        X,
+        layer.weight,
+        layer.bias,
+        layer.running_mean,
+        layer.running_var,
+        layer.num_batches_tracked,
+        axes=axes,
+        training=layer.training,
+        tracking=layer.track_running_stats,
+        momentum=layer.momentum,
+        epsilon=layer.eps,
+    )
 
 
 @torch.fx.wrap
